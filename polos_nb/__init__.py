@@ -1,0 +1,97 @@
+"""polos_nb: durable LLM agents in Jupyter notebooks.
+
+The public names, each loaded when it is first used, so that importing the package is fast.
+
+>>> from polos_nb import Agent, tool
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from polos_nb import ambient
+
+__version__ = "0.1.0"
+
+# Every public name and the module it lives in: the one list, tested against `__all__` and the README.
+_PUBLIC = {
+    "Agent": "agents",
+    "AgentResult": "messages",
+    "AgentRunConfig": "agents",
+    "Cassette": "stores.cassette",
+    "ConfigurationError": "errors",
+    "DefinitionError": "errors",
+    "DemoModel": "models.demo",
+    "ExecutedToolConfig": "stop_conditions",
+    "HasTextConfig": "stop_conditions",
+    "LiveCallRefused": "errors",
+    "MaxStepsConfig": "stop_conditions",
+    "MaxTokensConfig": "stop_conditions",
+    "MemoryStore": "stores.memory",
+    "Message": "messages",
+    "Model": "models.base",
+    "ModelError": "errors",
+    "ModelRequest": "models.base",
+    "ModelResponse": "models.base",
+    "OutputError": "errors",
+    "Polos": "runtime.client",
+    "PolosClient": "runtime.client",
+    "PolosError": "errors",
+    "ReplayMiss": "errors",
+    "RunError": "errors",
+    "ScriptedModel": "models.scripted",
+    "SqliteStore": "stores.sqlite",
+    "Step": "messages",
+    "StepExecutionError": "errors",
+    "StepInDoubt": "errors",
+    "StopConditionContext": "stop_conditions",
+    "StoreError": "errors",
+    "StreamResult": "runtime.run",
+    "Tool": "tools",
+    "ToolCall": "messages",
+    "ToolCallFunction": "messages",
+    "ToolResult": "messages",
+    "Turn": "models.scripted",
+    "Usage": "messages",
+    "WorkflowContext": "durable.context",
+    "WorkflowTimeoutError": "errors",
+    "executed_tool": "stop_conditions",
+    "has_text": "stop_conditions",
+    "max_steps": "stop_conditions",
+    "max_tokens": "stop_conditions",
+    "opaque": "durable.code_version",
+    "stop_condition": "stop_conditions",
+    "tool": "tools",
+}
+
+__all__ = [*sorted(_PUBLIC), "__version__", "load_ipython_extension", "unload_ipython_extension"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'polos_nb' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"polos_nb.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})
+
+
+def _runner() -> Any:
+    return importlib.import_module("polos_nb.runtime.client").default_client()
+
+
+ambient.register_factory(_runner)
+
+
+def load_ipython_extension(ip: Any) -> None:
+    """Register the magics: what `%load_ext polos_nb` calls."""
+    importlib.import_module("polos_nb.notebook.magics").load(ip)
+
+
+def unload_ipython_extension(ip: Any) -> None:
+    """Restore the shell: what `%unload_ext polos_nb` calls."""
+    importlib.import_module("polos_nb.notebook.magics").unload(ip)

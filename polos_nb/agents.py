@@ -1,0 +1,262 @@
+"""Agents: a model, its instructions and its tools, declared once and run by a client."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from polos_nb import ambient
+from polos_nb.codec import digest
+from polos_nb.errors import DefinitionError
+from polos_nb.messages import AgentResult
+from polos_nb.models.base import Model
+from polos_nb.stop_conditions import StopCondition, as_conditions
+from polos_nb.tools import Tool, split_client
+
+_LATER = {
+    "queue", "on_start", "on_end", "on_agent_step_start", "on_agent_step_end", "on_tool_start", "on_tool_end",
+    "guardrails", "guardrail_max_retries", "compaction", "stream_to_workflow",
+}  # fmt: skip
+DEFAULT_TIMEOUT = 600.0
+
+
+class Agent:
+    """An LLM with instructions and tools. A declaration: it never changes, and any number of runs may use it.
+
+    `provider` and `model` name the model ("openai", "gpt-4o"); `model` may also be an object that is a `Model`, such
+    as a `ScriptedModel`. `provider="demo"` needs no key and calls no model. `tools` are what `@tool` makes, or dicts
+    for a provider's built-in tools. `output_schema` makes the answer an instance of that type. `stop_conditions` end
+    the run early; without a `max_steps` among them an agent stops after 10 calls of the model
+    (`POLOS_AGENT_MAX_STEPS`). `temperature` and `max_output_tokens` go to the provider; `api_key` is never stored or
+    shown. Raises DefinitionError, with the remedy, for a declaration that cannot work.
+
+    >>> agent = Agent(id="greeter", provider="demo", model="demo", system_prompt="Be kind.")
+    >>> result = await agent.run("Hello")  # doctest: +SKIP
+    """
+
+    __polos_declaration__ = True
+
+    def __init__(
+        self,
+        id: str,
+        provider: str | None = None,
+        model: str | Model | None = None,
+        description: str | None = None,
+        system_prompt: str | None = None,
+        tools: Sequence[Tool | dict[str, Any]] | None = None,
+        temperature: float | None = None,
+        max_output_tokens: int | None = None,
+        provider_base_url: str | None = None,
+        provider_llm_api: str | None = None,
+        *,
+        stop_conditions: Sequence[Any] | None = None,
+        output_schema: Any = None,
+        api_key: str | None = None,
+        model_params: Mapping[str, Any] | None = None,
+        **unknown: Any,
+    ) -> None:
+        _check_id(id)
+        _refuse_unknown(id, unknown)
+        self.id = id
+        self.provider, self.model = _provider_and_model(id, provider, model)
+        self.description = description
+        self.system_prompt = system_prompt
+        self.tools: tuple[Tool | dict[str, Any], ...] = _check_tools(id, tools)
+        self.temperature = temperature
+        self.max_output_tokens = max_output_tokens
+        self.provider_base_url = provider_base_url
+        if provider_llm_api not in (None, "chat_completions"):
+            raise DefinitionError(
+                f"agent {id!r}: provider_llm_api={provider_llm_api!r} is not in this version; leave it out"
+            )
+        self.provider_llm_api = provider_llm_api
+        self.stop_conditions: tuple[StopCondition, ...] = as_conditions(stop_conditions)
+        self.output_schema = output_schema
+        self.model_params = dict(model_params or {})
+        self._api_key = api_key
+
+    @property
+    def api_key(self) -> str | None:
+        """The key given to this agent, if any."""
+        return self._api_key
+
+    @property
+    def model_name(self) -> str:
+        """The model's name as text, also where `model` is an object."""
+        return self.model if isinstance(self.model, str) else str(getattr(self.model, "name", "custom"))
+
+    def tool(self, name: str) -> Tool | None:
+        """The agent's own tool of that name, or None."""
+        return next((item for item in self.tools if isinstance(item, Tool) and item.id == name), None)
+
+    def definition(self) -> dict[str, Any]:
+        """What makes this agent what it is, each component as text or digest; for cards and for saying what changed."""
+        return {
+            "model": f"{self.provider}/{self.model_name}",
+            "prompt": digest(self.system_prompt),
+            "tools": {
+                tool.id if isinstance(tool, Tool) else f"built-in {index}": digest(
+                    [tool.to_llm_tool_definition(), tool.version().digest] if isinstance(tool, Tool) else tool
+                )
+                for index, tool in enumerate(self.tools)
+            },
+            "output": digest(getattr(self.output_schema, "__name__", repr(self.output_schema))),
+            "settings": digest(
+                [self.temperature, self.max_output_tokens, self.model_params, [_said(c) for c in self.stop_conditions]]
+            ),
+        }
+
+    def __polos_version__(self) -> str:
+        return digest(self.definition())
+
+    def with_input(
+        self,
+        input: Any,
+        initial_state: Any = None,
+        session_id: Any = None,
+        user_id: str | None = None,
+        streaming: bool = False,
+        run_timeout_seconds: float | None = None,
+        **kwargs: Any,
+    ) -> AgentRunConfig:
+        """The agent with an input, ready for a client: text, a list of messages, an `AgentResult`, a model, a dict.
+
+        Further keyword arguments go to the provider (`temperature=0.7`, `reasoning_effort="high"`), but for
+        `conversation_id` (the same as `session_id`) and `fresh` (True, or the key of one step).
+        """
+        if initial_state is not None:
+            raise DefinitionError(f"agent {self.id!r}: initial_state is for workflows, which have a state_schema")
+        conversation = kwargs.pop("conversation_id", None)
+        if conversation is not None and session_id is not None and str(conversation) != str(session_id):
+            raise DefinitionError("conversation_id and session_id are the same thing, and differ here; give one")
+        conversation = conversation if conversation is not None else session_id
+        return AgentRunConfig(
+            agent=self,
+            input=input,
+            conversation_id=None if conversation is None else str(conversation),
+            user_id=user_id,
+            streaming=streaming,
+            run_timeout_seconds=run_timeout_seconds,
+            fresh=as_fresh(kwargs.pop("fresh", False)),
+            kwargs=kwargs,
+        )
+
+    async def run(self, *args: Any, timeout: float | None = DEFAULT_TIMEOUT, **options: Any) -> AgentResult:
+        """Run to the end: `await agent.run("...")`, or `await agent.run(client, "...")`.
+
+        Running it again with the same input comes back to the same run: what is finished answers from the store.
+        `timeout` is in seconds. Options are those of `with_input`. Raises RunError when the run failed (what it
+        finished is kept), WorkflowTimeoutError when the time was up.
+        """
+        client, config = self._configured(args, options)
+        result: AgentResult = await (client or ambient.current_runner()).run_agent(config, timeout=timeout)
+        return result
+
+    def run_sync(self, *args: Any, timeout: float | None = DEFAULT_TIMEOUT, **options: Any) -> AgentResult:
+        """The same as `run` where awaiting is impossible; a background loop does the work while this waits."""
+        client, config = self._configured(args, options)
+        result: AgentResult = (client or ambient.current_runner()).run_agent_blocking(config, timeout=timeout)
+        return result
+
+    async def stream(self, *args: Any, run_timeout_seconds: float | None = None, **options: Any) -> Any:
+        """Start and return a `StreamResult` at once; takes the same arguments as `run`.
+
+        >>> stream = await agent.stream("What's the weather in Tokyo?")  # doctest: +SKIP
+        >>> async for chunk in stream.text_chunks:  # doctest: +SKIP
+        ...     print(chunk, end="")
+        """
+        timeout = options.pop("timeout", run_timeout_seconds)
+        client, config = self._configured(args, options | {"streaming": True})
+        return await (client or ambient.current_runner()).stream_agent(config, timeout=timeout)
+
+    def _configured(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, AgentRunConfig]:
+        client, given = split_client(args, options, "input")
+        if given is None:
+            raise TypeError(f"agent {self.id!r} needs an input: await agent.run('...')")
+        return client, self.with_input(given, **options)
+
+    def __repr__(self) -> str:
+        return f"Agent({self.id!r}, {self.provider!r}, {self.model_name!r})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentRunConfig:
+    """An agent with its input: what a client is asked to run. Made by `Agent.with_input`."""
+
+    agent: Agent
+    input: Any
+    conversation_id: str | None = None
+    user_id: str | None = None
+    streaming: bool = False
+    initial_state: Any = None
+    run_timeout_seconds: float | None = None
+    fresh: bool | frozenset[str] = False
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def session_id(self) -> str | None:
+        """The same as `conversation_id`."""
+        return self.conversation_id
+
+
+def _check_id(id: Any) -> None:
+    if not isinstance(id, str) or not id.strip() or not id.isprintable():
+        raise DefinitionError(f"agent id {id!r} is not a name; write for example Agent(id='weather-agent', ...)")
+
+
+def _refuse_unknown(id: str, unknown: Mapping[str, Any]) -> None:
+    for name, value in unknown.items():
+        if name in _LATER:
+            if value is None or value is False:
+                continue
+            raise DefinitionError(f"agent {id!r}: {name}= is not in this version of polos_nb; leave it out")
+        known = ["description", "system_prompt", "tools", "temperature", "max_output_tokens", "stop_conditions",
+                 "output_schema", "provider_base_url", "api_key", "model_params"]  # fmt: skip
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}=?" if near else "provider parameters go to run(...) or model_params={...}"
+        raise DefinitionError(f"agent {id!r}: unknown argument {name}=; {hint}")
+
+
+def _provider_and_model(id: str, provider: str | None, model: Any) -> tuple[str, str | Model]:
+    if isinstance(model, Model):
+        return provider or "scripted", model
+    if isinstance(model, str) and not provider and "/" in model:
+        provider, _, model = model.partition("/")
+    if provider and provider.lower() == "demo" and not model:
+        model = "demo"
+    if not provider or not isinstance(provider, str):
+        raise DefinitionError(f"agent {id!r} has no provider; write provider='openai', or 'demo' to try it offline")
+    if not model or not isinstance(model, str):
+        raise DefinitionError(f"agent {id!r} has no model; write for example model='gpt-4o'")
+    return provider.lower(), model
+
+
+def _check_tools(id: str, tools: Sequence[Any] | None) -> tuple[Tool | dict[str, Any], ...]:
+    if isinstance(tools, Tool | dict):
+        tools = [tools]
+    seen: set[str] = set()
+    for item in tools or ():
+        if isinstance(item, dict):
+            continue
+        if not isinstance(item, Tool):
+            name = getattr(item, "__name__", repr(item))
+            raise DefinitionError(f"agent {id!r}: {name} is not a tool; write @tool above its definition")
+        if item.id in seen:
+            raise DefinitionError(f"agent {id!r} has two tools with the id {item.id!r}; give one another id")
+        seen.add(item.id)
+    return tuple(tools or ())
+
+
+def as_fresh(value: Any) -> bool | frozenset[str]:
+    """What a caller says of freshness: True for a whole run, or the keys of steps."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return frozenset({value})
+    return frozenset(str(item) for item in value or ())
+
+
+def _said(condition: StopCondition) -> str:
+    return f"{condition.name}({condition.config.model_dump_json() if condition.config else ''})"

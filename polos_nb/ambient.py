@@ -1,0 +1,51 @@
+"""Who runs an agent when the caller names no client: the one thing that lower rows must find without importing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+
+class Runner(Protocol):
+    """What `Agent.run` needs of a client."""
+
+    async def run_agent(self, config: Any, *, timeout: float | None = None) -> Any:
+        """Drive a configured agent to its end and return its `AgentResult`."""
+
+    def run_agent_blocking(self, config: Any, *, timeout: float | None = None) -> Any:
+        """The same for callers that cannot await."""
+
+    async def stream_agent(self, config: Any, *, timeout: float | None = None) -> Any:
+        """Start a configured agent and return a `StreamResult` at once."""
+
+    async def run_tool(self, tool: Any, payload: Any, *, options: dict[str, Any]) -> Any:
+        """Drive a tool on its own to its end and return what it returned."""
+
+
+_current: ContextVar[Runner | None] = ContextVar("polos_nb_runner", default=None)
+_factory: list[Callable[[], Runner]] = []
+
+
+def register_factory(factory: Callable[[], Runner]) -> None:
+    """Say how the ambient runner is made; it is called on every use and returns the same one until it is closed."""
+    _factory[:] = [factory]
+
+
+def current_runner() -> Runner:
+    """The runner of the enclosing `async with Polos()`, else the process's own."""
+    runner = _current.get()
+    return runner if runner is not None else _factory[0]()
+
+
+def enter(runner: Runner) -> Any:
+    """Make `runner` the ambient one in this context; give what it returns to `leave`."""
+    return _current.set(runner)
+
+
+def leave(token: Any) -> None:
+    """Undo `enter`; a token of another context (an interrupted cell) is forgotten quietly."""
+    try:
+        _current.reset(token)
+    except ValueError:
+        _current.set(None)

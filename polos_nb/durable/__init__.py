@@ -1,0 +1,1 @@
+"""Steps that survive an edit, an error and a killed kernel."""

@@ -1,0 +1,225 @@
+"""What happens while a run is driven: transient facts, named like the events of Polos, folded by `Transcript`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from polos_nb.messages import Usage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Base of all events. `target_id` is the agent or tool of the run `run_id`; `at` is seconds since 1970."""
+
+    run_id: str = ""
+    target_id: str = ""
+    kind: str = "agent"
+    at: float = 0.0
+
+    @property
+    def event_type(self) -> str:
+        """The name of this event in Polos' vocabulary."""
+        raise NotImplementedError(type(self).__name__)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The event's data in Polos' shape."""
+        return {"_metadata": {"execution_id": self.run_id, "workflow_id": self.target_id}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    """A run is being driven. `resumed` when an earlier pass left it unfinished, `replayed` when it was complete."""
+
+    input: Any = None
+    provider: str = ""
+    model: str = ""
+    conversation_id: str | None = None
+    resumed: bool = False
+    replayed: bool = False
+
+    @property
+    def event_type(self) -> str:
+        """`agent_start`, `tool_start` or `workflow_start`."""
+        return f"{self.kind}_start"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """`payload`, as given."""
+        return super().data | {"payload": self.input}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished(Event):
+    """A run ended: `status` is completed, failed, cancelled or suspended. `error` is one sentence."""
+
+    status: str = "completed"
+    result: Any = None
+    error: str | None = None
+    stop_reason: str = "end"
+    usage: Usage = field(default_factory=Usage)
+    steps: int = 0
+    cached_steps: int = 0
+    seconds: float | None = None
+
+    @property
+    def event_type(self) -> str:
+        """`agent_finish`, or `workflow_cancel` when it was stopped."""
+        return "workflow_cancel" if self.status == "cancelled" else f"{self.kind}_finish"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """`result` and `status`, and `error` where there is one."""
+        out = super().data | {"result": self.result, "status": self.status}
+        return out | {"error": self.error} if self.error else out
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepEvent(Event):
+    """Something about one step. `parent` is the key of the step it happens in, "" at the top."""
+
+    step_key: str = ""
+    step_type: str = "run"
+    name: str = ""
+    parent: str = ""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """`step_key` and `step_type`."""
+        return super().data | {"step_key": self.step_key, "step_type": self.step_type}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepStarted(StepEvent):
+    """A step is being executed (it did not answer from the store). `why` says what made it run again."""
+
+    request: dict[str, Any] = field(default_factory=dict)
+    why: str = ""
+
+    @property
+    def event_type(self) -> str:
+        """`tool_start` for tools, else `step_start`."""
+        return "tool_start" if self.step_type == "tool" else "step_start"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """`data` holds the request; for a tool also `payload`."""
+        return super().data | {"data": self.request, "payload": self.request.get("arguments")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFinished(StepEvent):
+    """A step has its answer, and it is kept. `cached` when the store had it; `output` is plain JSON data."""
+
+    request: dict[str, Any] = field(default_factory=dict)
+    output: Any = None
+    cached: bool = False
+    usage: Usage | None = None
+    seconds: float | None = None
+    attempts: int = 1
+    why: str = ""
+
+    @property
+    def event_type(self) -> str:
+        """`tool_finish` for tools, else `step_finish`."""
+        return "tool_finish" if self.step_type == "tool" else "step_finish"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """`data.result` is the answer."""
+        return super().data | {"data": {"result": self.output}, "result": self.output, "cached": self.cached}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFailed(StepEvent):
+    """An attempt failed. With `retry_in` (seconds) it is tried again; without, the step has failed."""
+
+    request: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+    retry_in: float | None = None
+    attempt: int = 1
+    seconds: float | None = None
+    why: str = ""
+
+    @property
+    def event_type(self) -> str:
+        """`step_finish` with an `error`, as in Polos; `step_retry` when it will be tried again."""
+        return "step_retry" if self.retry_in is not None else "step_finish"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """`error`, and `retry_in` when it will be tried again."""
+        return super().data | {"error": self.error, "retry_in": self.retry_in, "attempt": self.attempt}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamStarted(StepEvent):
+    """A model starts to answer. What it streamed before under this step key is void."""
+
+    @property
+    def event_type(self) -> str:
+        """`stream_start`."""
+        return "stream_start"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """`step` is the step key."""
+        return super().data | {"step": self.step_key}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextDelta(StepEvent):
+    """A piece of the answer's text."""
+
+    text: str = ""
+
+    @property
+    def event_type(self) -> str:
+        """`text_delta`."""
+        return "text_delta"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """`content` is the piece."""
+        return super().data | {"step": self.step_key, "content": self.text}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReasoningDelta(StepEvent):
+    """A piece of the model's thinking."""
+
+    text: str = ""
+
+    @property
+    def event_type(self) -> str:
+        """`reasoning_delta`."""
+        return "reasoning_delta"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """`content` is the piece."""
+        return super().data | {"step": self.step_key, "content": self.text}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCallRequested(StepEvent):
+    """The model asks for a tool. `arguments` is the JSON text as it wrote it."""
+
+    call_id: str = ""
+    arguments: str = ""
+
+    @property
+    def event_type(self) -> str:
+        """`tool_call`."""
+        return "tool_call"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """`tool_call` in OpenAI's shape."""
+        call = {
+            "id": self.call_id,
+            "type": "function",
+            "function": {"name": self.name, "arguments": self.arguments},
+        }
+        return super().data | {"step": self.step_key, "tool_call": call}

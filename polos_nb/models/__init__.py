@@ -1,0 +1,1 @@
+"""Language models: what one is, and the ones that come with polos_nb."""

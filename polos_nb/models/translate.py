@@ -1,0 +1,175 @@
+"""Turns a request into the words of litellm, which are those of OpenAI's chat completions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from polos_nb.errors import ModelError
+from polos_nb.messages import Message, ToolCall
+from polos_nb.models.base import ModelRequest
+from polos_nb.models.providers import Provider
+
+# What the transport sets itself: a caller's value would silently win or lose against it.
+RESERVED = frozenset(
+    (
+        "model",
+        "messages",
+        "stream",
+        "stream_options",
+        "tools",
+        "api_key",
+        "api_base",
+        "base_url",
+        "num_retries",
+    )
+)
+# Where thinking goes back as plain text; elsewhere the provider refuses the field or does not know it.
+_TAKES_REASONING_TEXT = frozenset(("together", "fireworks"))
+_TAKES_SPECIFIC_FIELDS = frozenset(("anthropic", "gemini"))
+
+
+def arguments_of(request: ModelRequest, provider: Provider) -> dict[str, Any]:
+    """The keyword arguments of `litellm.acompletion`, without key, base URL and timeout.
+
+    Raises ModelError for a parameter that cannot be passed on.
+    """
+    arguments: dict[str, Any] = {
+        "model": f"{provider.prefix}/{request.model}",
+        "messages": [message_dict(message, request.provider) for message in request.messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "num_retries": 0,
+        "max_retries": 0,
+        **_params(request, provider),
+    }
+    if request.tools:
+        arguments["tools"] = request.tools
+    if request.output_schema is not None:
+        arguments["response_format"] = response_format(request.output_schema, request.output_name)
+    return arguments
+
+
+def _params(request: ModelRequest, provider: Provider) -> dict[str, Any]:
+    params = {name: value for name, value in request.params.items() if value is not None}
+    if taken := sorted(RESERVED & set(params)):
+        raise ModelError(
+            f"the parameter {taken[0]} cannot be passed to {request.model} on {provider.title}: "
+            "polos_nb sets it itself; remove it",
+            provider=request.provider,
+        )
+    limit = params.pop("max_output_tokens", None)
+    if limit is not None:
+        params.setdefault("max_tokens", limit)
+    reasoning = params.pop("reasoning", None)
+    if reasoning is not None:
+        if not isinstance(reasoning, dict) or set(reasoning) != {"effort"}:
+            raise ModelError(
+                f"reasoning={reasoning!r} cannot be passed to {request.model} on {provider.title}: "
+                'write reasoning={"effort": "low"}, "medium" or "high"',
+                provider=request.provider,
+            )
+        params.setdefault("reasoning_effort", reasoning["effort"])
+    return params
+
+
+def message_dict(message: Message, provider: str) -> dict[str, Any]:
+    """A message as litellm takes it; blocks that belong to another provider stay behind."""
+    result: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.name is not None and message.role != "tool":
+        result["name"] = message.name
+    if message.role == "tool":
+        result["tool_call_id"] = message.tool_call_id
+        result["content"] = message.content if message.content is not None else ""
+    if message.tool_calls:
+        result["tool_calls"] = [_call_dict(call, provider) for call in message.tool_calls]
+    elif message.content is None:
+        result["content"] = ""
+    extra = _own(message.extra, provider)
+    if provider == "anthropic" and extra.get("thinking_blocks"):
+        result["thinking_blocks"] = extra["thinking_blocks"]
+    if extra.get("reasoning_items"):
+        result["reasoning_items"] = extra["reasoning_items"]
+    fields = extra.get("provider_specific_fields")
+    if fields and (provider in _TAKES_SPECIFIC_FIELDS or "openai_responses_replay" in fields):
+        result["provider_specific_fields"] = fields
+    if message.role == "assistant" and message.reasoning and provider in _TAKES_REASONING_TEXT:
+        result["reasoning_content"] = message.reasoning
+    return result
+
+
+def _call_dict(call: ToolCall, provider: str) -> dict[str, Any]:
+    function = {"name": call.function.name, "arguments": call.function.arguments or "{}"}
+    result: dict[str, Any] = {"id": call.id, "type": "function", "function": function}
+    fields = _own(call.extra, provider).get("provider_specific_fields")
+    if fields and provider in _TAKES_SPECIFIC_FIELDS:
+        result["provider_specific_fields"] = fields
+    return result
+
+
+def _own(extra: dict[str, Any] | None, provider: str) -> dict[str, Any]:
+    return extra if extra and extra.get("provider", provider) == provider else {}
+
+
+def response_format(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """The request for an answer of a JSON schema: strict if the schema can be, else as it is."""
+    strict = strict_schema(schema)
+    given: dict[str, Any] = {
+        "name": name,
+        "schema": schema if strict is None else strict,
+        "strict": strict is not None,
+    }
+    return {"type": "json_schema", "json_schema": given}
+
+
+def strict_schema(schema: dict[str, Any]) -> dict[str, Any] | None:
+    """The schema as strict mode wants it, or None if it says something that strict mode cannot.
+
+    Objects are closed and all their properties required; defaults go, since the model always has to say a
+    value. Open objects (`dict[str, int]`) and tuples have no strict form.
+
+    >>> strict_schema({"type": "object", "properties": {"a": {"type": "integer", "default": 1}}})
+    {'type': 'object', 'properties': {'a': {'type': 'integer'}}, 'additionalProperties': False, 'required':
+    ['a']}
+    """
+    if "$ref" in schema:
+        # A recursive model is a reference to its own definition, and the root has to be an object.
+        name = str(schema["$ref"]).removeprefix("#/$defs/")
+        schema = {**schema.get("$defs", {}).get(name, {}), "$defs": schema.get("$defs", {})}
+    try:
+        return _strict(schema) if schema.get("type") == "object" else None
+    except _NoStrictForm:
+        return None
+
+
+class _NoStrictForm(Exception):
+    pass
+
+
+def _strict(schema: Any) -> dict[str, Any]:
+    if not isinstance(schema, dict) or any(word in schema for word in ("prefixItems", "patternProperties", "not")):
+        raise _NoStrictForm
+    if "$ref" in schema:
+        return {"$ref": schema["$ref"]}
+    result = {name: value for name, value in schema.items() if name not in ("default", "discriminator", "examples")}
+    if "allOf" in result:
+        parts = result.pop("allOf")
+        if len(parts) != 1:
+            raise _NoStrictForm
+        return _strict({**parts[0]} if "$ref" in parts[0] else {**result, **parts[0]})
+    if "oneOf" in result:
+        result["anyOf"] = result.pop("oneOf")
+    if "anyOf" in result:
+        result["anyOf"] = [_strict(inner) for inner in result["anyOf"]]
+    if "items" in result:
+        result["items"] = _strict(result["items"])
+    for group in ("properties", "$defs"):
+        if group in result:
+            result[group] = {name: _strict(inner) for name, inner in result[group].items()}
+    if result.get("type") == "object":
+        if result.get("additionalProperties", False) is not False or "properties" not in result:
+            raise _NoStrictForm
+        result["additionalProperties"] = False
+        result["required"] = list(result["properties"])
+    elif not result.keys() & {"type", "anyOf", "enum", "const"}:
+        raise _NoStrictForm
+    return result

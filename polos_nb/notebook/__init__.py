@@ -1,0 +1,1 @@
+"""What a Jupyter user sees: magics, completion, output."""

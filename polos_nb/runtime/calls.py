@@ -1,0 +1,172 @@
+"""The tool calls of one turn: side by side, each a step of its own, their results in the order of the calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from polos_nb.agents import AgentRunConfig
+from polos_nb.codec import to_text
+from polos_nb.durable.context import StepMethods, WorkflowContext
+from polos_nb.durable.fingerprint import StepCall
+from polos_nb.durable.retry import Retry
+from polos_nb.durable.steps import Slot, StepFailure, Steps
+from polos_nb.errors import ArgumentsError, CodecError
+from polos_nb.messages import Message, ToolCall, ToolResult
+from polos_nb.schema import parse_arguments
+from polos_nb.tools import Tool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one call gave: the result for the caller, and the message that the model reads."""
+
+    result: ToolResult
+    message: Message
+    final: bool = False
+    text: str = ""
+
+
+class ToolCalls:
+    """Performs the calls of one turn."""
+
+    def __init__(self, config: AgentRunConfig, steps: Steps, number: int) -> None:
+        self._config = config
+        self._steps = steps
+        self._number = number
+
+    async def perform(self, calls: Sequence[ToolCall]) -> list[Outcome]:
+        """Call all of them. Every call ends, and is kept, before anything that ends the run is raised."""
+        if not calls:
+            return []
+        # Identities first, in calling order and on one chain of writes: they must not depend on who is faster.
+        prepared = [self._prepare(call, place) for place, call in enumerate(calls, 1)]
+        for item in prepared:
+            if isinstance(item, _Prepared) and item.tool.effect == "write":
+                self._steps.wrote(item.slot)
+        outcomes = await asyncio.gather(
+            *(self._outcome(call, item) for call, item in zip(calls, prepared, strict=True)), return_exceptions=True
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
+
+    def _prepare(self, call: ToolCall, place: int) -> _Prepared | str:
+        """The call with its identity, or the sentence that tells the model what is wrong with it."""
+        name = call.function.name
+        tool = self._config.agent.tool(name)
+        if tool is None:
+            own = ", ".join(item.id for item in self._config.agent.tools if isinstance(item, Tool))
+            return f"there is no tool {name!r}; " + (f"the tools are: {own}" if own else "there are no tools")
+        try:
+            arguments = parse_arguments(call.function.arguments)
+            tool.schema.bind(arguments, None)
+        except ArgumentsError as error:
+            return str(error)
+        step = tool_step(tool, arguments, key=f"{self._number}.{tool.id}[call_{place}]", chain=self._steps.chain)
+        return _Prepared(tool, arguments, self._steps.reserve(step))
+
+    async def _outcome(self, call: ToolCall, item: _Prepared | str) -> Outcome:
+        if isinstance(item, str):
+            return _failed(call, item)
+        try:
+            value = await perform_tool(
+                item.tool,
+                item.arguments,
+                self._steps,
+                item.slot,
+                workflow_id=self._config.agent.id,
+                conversation_id=self._config.conversation_id,
+                user_id=self._config.user_id,
+            )
+        except StepFailure as failure:
+            return _failed(call, failure.text)
+        result = ToolResult(
+            tool_name=item.tool.id,
+            result=value,
+            result_schema=type(value).__name__ if item.tool.types() else None,
+            tool_call_id=call.id,
+            tool_call_call_id=call.call_id,
+        )
+        return Outcome(result=result, message=_message(call, to_text(value)))
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    tool: Tool
+    arguments: dict[str, Any]
+    slot: Slot
+
+
+def tool_step(tool: Tool, arguments: dict[str, Any], *, key: str, chain: str) -> StepCall:
+    """The durable call of a tool: its answer depends on its code, its arguments and the writes before it."""
+    code = tool.version()
+    parts: dict[str, Any] = {"version": code.digest, "code": code.parts, "arguments": arguments}
+    return StepCall(
+        key=key,
+        kind="tool",
+        name=tool.id,
+        parts=parts | {"writes": chain} if chain else parts,
+        request={"arguments": arguments},
+        types={**code.types, **tool.types()},
+        effect=tool.effect,
+    )
+
+
+async def perform_tool(
+    tool: Tool,
+    arguments: dict[str, Any],
+    steps: Steps,
+    slot: Slot,
+    *,
+    workflow_id: str,
+    conversation_id: str | None,
+    user_id: str | None,
+) -> Any:
+    """Call a tool as a step and return its value. Raises StepFailure, or what `Steps.perform` raises."""
+
+    async def execute(attempt: int) -> Any:
+        run_id = steps.book.run.id
+        ctx = WorkflowContext(
+            workflow_id=workflow_id,
+            execution_id=run_id,
+            step=StepMethods(steps.inside(slot)),
+            idempotency_key=slot.idempotency_key,
+            conversation_id=conversation_id,
+            user_id=user_id,
+            retry_count=attempt - 1,
+            root_workflow_id=workflow_id,
+            root_execution_id=run_id,
+        )
+        try:
+            async with asyncio.timeout(tool.timeout) as limit:
+                value = await tool.call(arguments, ctx)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise TimeoutError(f"{tool.id} did not finish within {tool.timeout:g} s") from None
+        try:
+            to_text(value)  # what a model cannot be told must fail here, with the step's name
+        except CodecError as error:
+            raise CodecError(f"step {slot.path}: tool {tool.id} returned what cannot be kept: {error}") from None
+        return value
+
+    return (await steps.perform(slot, execute, retry=Retry(max_retries=tool.max_retries))).value
+
+
+def _failed(call: ToolCall, text: str) -> Outcome:
+    result = ToolResult(
+        tool_name=call.function.name,
+        status="failed",
+        error=text,
+        tool_call_id=call.id,
+        tool_call_call_id=call.call_id,
+    )
+    return Outcome(result=result, message=_message(call, f"Error: {text}"))
+
+
+def _message(call: ToolCall, text: str) -> Message:
+    return Message(role="tool", content=text, tool_call_id=call.id, name=call.function.name)

@@ -1,0 +1,182 @@
+"""`PolosClient` and `Polos`: the handle that users hold of the runtime in their own process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from polos_nb import ambient
+from polos_nb.agents import DEFAULT_TIMEOUT, AgentRunConfig, as_fresh
+from polos_nb.errors import DefinitionError
+from polos_nb.messages import AgentResult
+from polos_nb.runtime.portal import portal
+from polos_nb.runtime.run import Run, StreamResult
+from polos_nb.runtime.runtime import Runtime
+from polos_nb.settings import Mode
+from polos_nb.stores.base import Store
+from polos_nb.tools import Tool
+
+_TICK = 0.05  # seconds; an idle kernel notices Stop only when its loop wakes up
+
+
+class PolosClient:
+    """Runs agents and tools in this process. `PolosClient()` needs nothing; there is no server.
+
+    `api_url`, `api_key`, `project_id` and `deployment_id` are taken for the sake of code written for Polos, and not
+    used. `store` is a path, ":memory:", a `Store`, or None for `.polos/steps.db`; `mode` is "live", "record", "replay"
+    or "offline". Clients without a store of their own share the process's.
+
+    >>> client = PolosClient()
+    >>> response = await agent.run(client, "Hello")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        api_url: str | None = None,
+        api_key: str | None = None,
+        project_id: str | None = None,
+        deployment_id: str | None = None,
+        *,
+        store: Store | str | None = None,
+        mode: Mode | None = None,
+        cassettes: Sequence[str | os.PathLike[str]] = (),
+        runtime: Runtime | None = None,
+    ) -> None:
+        self.api_url = api_url
+        self.project_id = project_id
+        self.deployment_id = deployment_id
+        own = store is not None or mode is not None or bool(cassettes)
+        if runtime is None and own:
+            runtime = Runtime(store=store, mode=mode, watched=_watched(), cassettes=[Path(p) for p in cassettes])
+        self._runtime = runtime
+
+    @property
+    def runtime(self) -> Runtime:
+        """The engine behind this client."""
+        return self._runtime if self._runtime is not None else default_runtime()
+
+    async def run_agent(self, config: AgentRunConfig, *, timeout: float | None = None) -> AgentResult:
+        """Drive a configured agent (`agent.with_input(...)`) to its end."""
+        limit = timeout if timeout is not None else config.run_timeout_seconds
+        result: AgentResult = await waited(self.runtime.start(config, timeout=limit))
+        return result
+
+    def run_agent_blocking(self, config: AgentRunConfig, *, timeout: float | None = None) -> AgentResult:
+        """The same for callers that cannot await: a background loop does the work."""
+        return portal().run(self.run_agent(config, timeout=timeout))
+
+    async def stream_agent(self, config: AgentRunConfig, *, timeout: float | None = None) -> StreamResult:
+        """Start a configured agent and return what it streams."""
+        limit = timeout if timeout is not None else config.run_timeout_seconds
+        stream = StreamResult(config.agent.id, conversation_id=config.conversation_id)
+        self.runtime.start(config, timeout=limit, into=stream)
+        return stream
+
+    async def run_tool(self, tool: Tool, payload: dict[str, Any], *, options: dict[str, Any]) -> Any:
+        """Drive a tool by itself to its end."""
+        options = dict(options)
+        conversation = options.pop("conversation_id", None)
+        session = options.pop("session_id", None)
+        conversation = conversation if conversation is not None else session
+        run = self.runtime.start_tool(
+            tool,
+            payload,
+            conversation_id=None if conversation is None else str(conversation),
+            user_id=options.pop("user_id", None),
+            fresh=as_fresh(options.pop("fresh", False)),
+            timeout=options.pop("timeout", DEFAULT_TIMEOUT),
+        )
+        if options:
+            run.cancel()
+            raise DefinitionError(f"tool {tool.id!r}: unknown option {next(iter(options))}=")
+        return await waited(run)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class Polos(PolosClient):
+    """A client as an async context manager: agents that run inside use it without being told.
+
+    >>> async with Polos() as polos:  # doctest: +SKIP
+    ...     response = await agent.run(polos, "Hello")
+    """
+
+    def __init__(
+        self,
+        project_id: str | None = None,
+        api_url: str | None = None,
+        api_key: str | None = None,
+        deployment_id: str | None = None,
+        port: int | None = None,
+        max_concurrent_workflows: int | None = None,
+        channels: Sequence[Any] | None = None,
+        log_file: str | None = None,
+        *,
+        store: Store | str | None = None,
+        mode: Mode | None = None,
+        cassettes: Sequence[str | os.PathLike[str]] = (),
+    ) -> None:
+        if channels:
+            raise DefinitionError("Polos(channels=...) is not in this version; leave it out")
+        super().__init__(
+            api_url, api_key, project_id, deployment_id, store=store, mode=mode, cassettes=cassettes
+        )
+        self._token: Any = None
+
+    async def start(self) -> None:
+        """Nothing to do: there is no server. Here for code written for Polos."""
+
+    async def stop(self) -> None:
+        """Release the store, if this client has one of its own."""
+        if self._runtime is not None:
+            self._runtime.close()
+
+    async def __aenter__(self) -> Self:
+        self._token = ambient.enter(self)
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        ambient.leave(self._token)
+        await self.stop()
+
+
+async def waited(run: Run) -> Any:
+    """Wait for a run. Being cancelled (Stop in a notebook) stops the run and keeps what is finished."""
+    assert run.task is not None
+    try:
+        while not run.task.done():
+            await asyncio.wait({run.task}, timeout=_TICK)
+    except asyncio.CancelledError:
+        run.cancel()
+        await asyncio.wait({run.task}, timeout=5)
+        raise
+    return run.task.result()
+
+
+_default: list[Runtime] = []
+
+
+def default_runtime() -> Runtime:
+    """The process's own runtime, made on first use from the settings."""
+    if not _default:
+        _default.append(Runtime(watched=_watched()))
+    return _default[0]
+
+
+def set_default_runtime(runtime: Runtime | None) -> None:
+    """Make another runtime the process's own; None forgets the present one without closing it."""
+    _default[:] = [] if runtime is None else [runtime]
+
+
+def default_client() -> PolosClient:
+    """A client of the process's own runtime."""
+    return PolosClient()
+
+
+def _watched() -> bool:
+    return "PYTEST_CURRENT_TEST" not in os.environ

@@ -1,0 +1,89 @@
+"""Which turn of a conversation a call is: a re-executed cell comes back to its own turn instead of adding one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from polos_nb.messages import Message
+from polos_nb.stores.base import RunRecord, Store
+
+_ALL = 100_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in a conversation: `turn` counts from 0, `before` are the runs of the turns before it, in order."""
+
+    turn: int
+    before: tuple[str, ...]
+
+    @property
+    def previous(self) -> str | None:
+        """The run of the turn before, or None for the first."""
+        return self.before[-1] if self.before else None
+
+
+class Conversations:
+    """The way that this process has gone through each conversation.
+
+    A call is the turn that follows the last one, if that turn has been recorded with the same words; else an earlier
+    or later turn with the same words (the cell was executed again); else a new turn. A process that has said
+    nothing yet goes on at the end of what is kept. New words at a place where others are recorded begin a branch:
+    the old turns stay in the store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._paths: dict[str, list[str]] = {}
+        self._asked: Counter[tuple[str, str, str]] = Counter()
+
+    def begin_cell(self) -> None:
+        """Equal calls are counted anew in each execution of a cell."""
+        self._asked.clear()
+
+    def place(self, conversation_id: str, target_id: str, input: str) -> Place:
+        """The turn that this call is. `input` is the canonical text of the input."""
+        nth = self._asked[conversation_id, target_id, input]
+        self._asked[conversation_id, target_id, input] += 1
+        runs = self._store.list_runs(conversation_id=conversation_id, limit=_ALL)
+        kept = _newest_branch(runs)
+        path = self._paths.get(conversation_id)
+        here = path if path is not None else []
+        if any(run.turn == len(here) and _same(run, target_id, input) for run in runs):
+            return Place(len(here), tuple(here))
+        known = {run.id: run for run in runs}
+        way = kept if kept[: len(here)] == here else here
+        matches = [turn for turn, run_id in enumerate(way) if _same(known.get(run_id), target_id, input)]
+        if nth < len(matches):
+            return Place(matches[nth], tuple(way[: matches[nth]]))
+        end = here if path is not None else kept
+        return Place(len(end), tuple(end))
+
+    def said(self, conversation_id: str, place: Place, run_id: str) -> None:
+        """The turn is complete: the next one follows it."""
+        self._paths[conversation_id] = [*place.before, run_id]
+
+    def history(self, place: Place) -> list[Message]:
+        """The messages of the turns before, in order."""
+        return [
+            Message.model_validate_json(text)
+            for run_id in place.before
+            for text in self._store.get_messages(run_id)
+        ]
+
+
+def _same(run: RunRecord | None, target_id: str, input: str) -> bool:
+    return run is not None and run.target_id == target_id and run.input == input
+
+
+def _newest_branch(runs: list[RunRecord]) -> list[str]:
+    """The runs from the first turn to the newest run, oldest first."""
+    done = [run for run in runs if run.status == "completed"]
+    known = {run.id: run for run in done}
+    out: list[str] = []
+    run = done[0] if done else None
+    while run is not None and run.id not in out:
+        out.append(run.id)
+        run = known.get(run.previous or "")
+    return out[::-1]

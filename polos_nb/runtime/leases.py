@@ -1,0 +1,77 @@
+"""Who drives a run: one pass at a time, in any process; a lease lapses when its owner is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from polos_nb.stores.base import RunRecord, Store
+from polos_nb.stores.owner import alive, owner_id
+
+LEASE_SECONDS = 30.0
+HEARTBEAT_SECONDS = 10.0
+_POLL_SECONDS = 0.02
+
+_active: set[str] = set()
+
+
+class Leases:
+    """The leases of one pass. `owner` names the process and this pass in it."""
+
+    seconds = LEASE_SECONDS
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.owner = f"{owner_id()}/{uuid.uuid4().hex[:8]}"
+
+    def times(self) -> dict[str, Any]:
+        """The fields of a run that begins now."""
+        now = time.time()
+        return {"created_at": now, "lease_until": now + self.seconds}
+
+    async def wait_while_driven(self, run: RunRecord) -> bool:
+        """Wait while another living pass drives this run. False at once when none does."""
+        if not self._driven(run):
+            return False
+        current: RunRecord | None = run
+        while current is not None and self._driven(current):
+            await asyncio.sleep(_POLL_SECONDS)
+            current = self._store.get_run(run.id)
+        return True
+
+    def take(self, run: RunRecord) -> bool:
+        """Become the driver of a run that nobody drives; False when somebody was faster."""
+        return self._store.claim_run(
+            run.id, self.owner, expected=run.owner, lease_until=time.time() + self.seconds
+        )
+
+    @contextlib.asynccontextmanager
+    async def kept(self, run_id: Callable[[], str]) -> AsyncIterator[None]:
+        """Renew the lease of `run_id()` (nothing while it is "") as long as the block runs."""
+        _active.add(self.owner)
+        beat = asyncio.get_running_loop().create_task(self._beat(run_id))
+        try:
+            yield
+        finally:
+            beat.cancel()
+            _active.discard(self.owner)
+
+    async def _beat(self, run_id: Callable[[], str]) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            if run_id():
+                self._store.update_run(run_id(), lease_until=time.time() + self.seconds)
+
+    def _driven(self, run: RunRecord) -> bool:
+        if run.status != "running" or not run.owner or run.owner == self.owner:
+            return False
+        process, _, _ = run.owner.partition("/")
+        if process == owner_id():
+            return run.owner in _active
+        if alive(process) is False:
+            return False
+        return (run.lease_until or 0.0) > time.time()

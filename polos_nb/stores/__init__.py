@@ -1,0 +1,1 @@
+"""Where durable state lives: runs, steps, messages, decisions, recordings."""

@@ -1,0 +1,167 @@
+"""The parts of a transcript: its items, and the head that holds them, so that rendering and folding share both."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from polos_nb.messages import Usage
+
+ItemState = Literal["running", "done", "failed", "retrying", "stopped"]
+
+
+@dataclass(kw_only=True)
+class Item:
+    """One step as a reader sees it. `seconds` is how long it took when it was executed, None while unknown."""
+
+    step_key: str
+    name: str = ""
+    parent: str = ""
+    state: ItemState = "running"
+    cached: bool = False
+    error: str | None = None
+    seconds: float | None = None
+    why: str = ""
+    children: list[Item] = field(default_factory=list)
+
+    @property
+    def open(self) -> bool:
+        """Whether the step has neither an answer nor a final failure."""
+        return self.state in ("running", "retrying", "stopped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A tool call that a model asks for. `arguments` is the JSON text as the model wrote it."""
+
+    name: str
+    arguments: str = "{}"
+    call_id: str = ""
+
+    @property
+    def value(self) -> Any:
+        """The arguments as data; the text itself when it is not JSON."""
+        try:
+            return json.loads(self.arguments or "{}")
+        except ValueError:
+            return self.arguments
+
+
+@dataclass(kw_only=True)
+class AnswerItem(Item):
+    """What a model said in one step: text, thinking, and the tools it asks for."""
+
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: list[Call] = field(default_factory=list)
+    usage: Usage | None = None
+    model: str = ""
+
+
+@dataclass(kw_only=True)
+class ToolItem(Item):
+    """One tool call. `arguments` and `result` are plain JSON data."""
+
+    arguments: Any = None
+    result: Any = None
+
+
+@dataclass(kw_only=True)
+class StepItem(Item):
+    """One `ctx.step` call. `kind` is "run", "now", "uuid" or "random"; `output` is plain JSON data."""
+
+    kind: str = "run"
+    output: Any = None
+
+
+@dataclass(kw_only=True)
+class RunView:
+    """A run as a reader sees it. `version` grows with each change; `cost` is in US dollars where it is known."""
+
+    run_id: str = ""
+    target_id: str = ""
+    kind: str = "agent"
+    provider: str = ""
+    model: str = ""
+    input: Any = None
+    status: str = "running"
+    error: str | None = None
+    result: Any = None
+    stop_reason: str = "end"
+    usage: Usage = field(default_factory=Usage)
+    seconds: float | None = None
+    resumed: bool = False
+    replayed: bool = False
+    conversation_id: str | None = None
+    cost: float | None = None
+    items: list[Item] = field(default_factory=list)
+    version: int = 0
+
+    def walk(self) -> Iterator[Item]:
+        """All items, nested ones after the item they happen in."""
+        waiting = list(reversed(self.items))
+        while waiting:
+            item = waiting.pop()
+            yield item
+            waiting.extend(reversed(item.children))
+
+    @property
+    def steps(self) -> int:
+        """The number of steps at the top; it does not depend on what was cached."""
+        return len(self.items)
+
+    @property
+    def cached(self) -> int:
+        """How many steps answered from the store, nested ones included."""
+        return sum(item.cached for item in self.walk())
+
+    @property
+    def live(self) -> int:
+        """How many steps were executed to an answer, nested ones included."""
+        return sum(item.state == "done" and not item.cached for item in self.walk())
+
+    @property
+    def failed(self) -> int:
+        """How many steps failed for good, nested ones included."""
+        return sum(item.state == "failed" for item in self.walk())
+
+    @property
+    def partial_text(self) -> str:
+        """What the model said last; the answer as far as it came when there is no result."""
+        answers = [item.text for item in self.items if isinstance(item, AnswerItem) and item.text]
+        return answers[-1] if answers else ""
+
+    def tools_used(self) -> dict[str, int]:
+        """How often each tool was called at the top, in the order of first use."""
+        return dict(Counter(item.name for item in self.items if isinstance(item, ToolItem)))
+
+    def volatile(self, *, cost: float | None = None) -> dict[str, Any]:
+        """What differs between two executions of the same cell: for an output's metadata, never its data.
+
+        Run id, durations in seconds, tokens, cost in US dollars, and for each step whether and why it ran.
+        """
+        price = self.cost if cost is None else cost
+        out: dict[str, Any] = {
+            "run_id": self.run_id,
+            "seconds": self.seconds,
+            "cached": self.cached,
+            "live": self.live,
+            "failed": self.failed,
+            "resumed": self.resumed,
+            "replayed": self.replayed,
+            "usage": self.usage.model_dump(exclude_none=True),
+            "steps": [_volatile_step(item) for item in list(self.walk())[:100]],
+        }
+        return out if price is None else out | {"cost": price}
+
+
+def _volatile_step(item: Item) -> dict[str, Any]:
+    said = {"key": item.step_key[:80], "cached": item.cached}
+    return said | {
+        name: value
+        for name, value in (("seconds", item.seconds), ("why", item.why[:200]))
+        if value not in (None, "")
+    }
