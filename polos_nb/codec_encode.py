@@ -61,11 +61,10 @@ def is_plain(value: Any, depth: int = 0) -> bool:
 
 def looks_like_tag(value: dict[Any, Any]) -> bool:
     """Whether a dict would be read back as a tag."""
-    return len(value) == 1 and str.startswith(key := next(iter(value)), "$") if _one_text(value) else False
-
-
-def _one_text(value: dict[Any, Any]) -> bool:
-    return len(value) == 1 and type(next(iter(value))) is str
+    if len(value) != 1:
+        return False
+    key = next(iter(value))
+    return type(key) is str and key.startswith("$")
 
 
 def base64_text(data: bytes | bytearray) -> str:
@@ -111,7 +110,8 @@ class Encoder:
 
     def refuse(self, value: Any, path: PathPart, why: str = "", fix: str = "") -> CodecError:
         """The error for a value that cannot be kept."""
-        place = f" at {format_path(path)}" if path is not None else ""
+        root = self.what.split(" ")[0]
+        place = f" at {format_path(path, root if root.isidentifier() else 'value')}" if path is not None else ""
         name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
         reason = f"{why} (type {name})" if why else f"a {name} has no lasting form"
         fix = fix or "return JSON-able data, a pydantic model or a dataclass instead"
@@ -158,8 +158,7 @@ class Encoder:
 
     def _dict(self, value: dict[Any, Any], path: PathPart) -> Any:
         if all(type(key) is str and type(self._text(key)) is str for key in value) and not looks_like_tag(value):
-            items = sorted(value.items()) if False else value.items()
-            tree = {key: self.value(item, (path, "key", key)) for key, item in items}
+            tree = {key: self.value(item, (path, "key", key)) for key, item in value.items()}
             return dict(sorted(tree.items(), key=lambda item: item[0].encode())) if self.canonical else tree
         return {"$dict": self._pairs(value, path)}
 
@@ -231,7 +230,7 @@ class Encoder:
         return self.refuse(value, path)
 
 
-def format_path(path: PathPart) -> str:
+def format_path(path: PathPart, root: str) -> str:
     """A place inside a value, as Python would write it: `result["rows"][3].handle`."""
     parts: list[str] = []
     while path is not None:
@@ -244,7 +243,7 @@ def format_path(path: PathPart) -> str:
             parts.append("[" + orjson.dumps(key.encode("utf-8", "replace").decode()).decode() + "]")
         else:
             parts.append(f"[{key!s:.60}]" if how == "index" else f"[{key!r:.60}]")
-    return "result" + "".join(reversed(parts))
+    return root + "".join(reversed(parts))
 
 
 def _timezone(encoder: Encoder, value: timezone, path: PathPart) -> Any:

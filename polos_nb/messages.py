@@ -29,7 +29,8 @@ class Usage(BaseModel):
         def add(a: int | None, b: int | None) -> int | None:
             return None if a is None and b is None else (a or 0) + (b or 0)
 
-        return Usage(**{name: add(getattr(self, name), getattr(other, name)) for name in Usage.model_fields})
+        sums = {name: add(getattr(self, name), getattr(other, name)) for name in Usage.model_fields}
+        return Usage.model_validate(sums)
 
 
 class ToolCallFunction(BaseModel):

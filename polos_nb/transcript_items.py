@@ -161,7 +161,5 @@ class RunView:
 def _volatile_step(item: Item) -> dict[str, Any]:
     said = {"key": item.step_key[:80], "cached": item.cached}
     return said | {
-        name: value
-        for name, value in (("seconds", item.seconds), ("why", item.why[:200]))
-        if value not in (None, "")
+        name: value for name, value in (("seconds", item.seconds), ("why", item.why[:200])) if value not in (None, "")
     }

@@ -107,15 +107,11 @@ class Accumulator:
             if name in ("thinking_blocks", "reasoning_content") or value is None:
                 continue
             old = self._fields.get(name)
-            self._fields[name] = (
-                [*old, *value] if isinstance(old, list) and isinstance(value, list) else value
-            )
+            self._fields[name] = [*old, *value] if isinstance(old, list) and isinstance(value, list) else value
 
     def _extra(self) -> dict[str, Any] | None:
         extra = {
-            "thinking_blocks": [
-                block for block in self._blocks if block.get("type") != "thinking" or _signed(block)
-            ],
+            "thinking_blocks": [block for block in self._blocks if block.get("type") != "thinking" or _signed(block)],
             "provider_specific_fields": self._fields,
             "reasoning_items": self._items,
         }
@@ -126,9 +122,7 @@ class Accumulator:
         return ToolCall(
             id=call.id or f"call_{uuid4().hex[:24]}",
             function=ToolCallFunction(name=call.name, arguments=call.arguments or "{}"),
-            extra={"provider": self._provider, "provider_specific_fields": call.fields}
-            if call.fields
-            else None,
+            extra={"provider": self._provider, "provider_specific_fields": call.fields} if call.fields else None,
         )
 
     def response(self) -> ModelResponse:

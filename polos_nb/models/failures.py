@@ -17,15 +17,9 @@ from polos_nb.models.redaction import redact
 
 _LONGEST = 300
 _PREFIX = re.compile(r"^(?:litellm\.)?\w*(?:Error|Exception|Timeout)\b\s*(?::|-)\s*")
-_TOO_LONG = re.compile(
-    r"context_length|maximum context length|context window|prompt is too long", re.IGNORECASE
-)
-_NO_QUOTA = re.compile(
-    r"insufficient_quota|exceeded your current quota|credit balance is too low", re.IGNORECASE
-)
-_UNREACHABLE = re.compile(
-    r"Cannot connect to host|All connection attempts failed|Exception - Connection error"
-)
+_TOO_LONG = re.compile(r"context_length|maximum context length|context window|prompt is too long", re.IGNORECASE)
+_NO_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|credit balance is too low", re.IGNORECASE)
+_UNREACHABLE = re.compile(r"Cannot connect to host|All connection attempts failed|Exception - Connection error")
 _NO_CONNECTION = frozenset(("ConnectError", "ClientConnectorError", "ConnectionRefusedError", "gaierror"))
 _SILENT = frozenset(("Timeout", "ReadTimeout", "APITimeoutError", "TimeoutError", "ConnectTimeout"))
 _NOT_JSON = frozenset(("JSONDecodeError", "UnicodeDecodeError"))
@@ -52,9 +46,7 @@ def ended_early(request: ModelRequest, provider: Provider) -> ModelUnavailable:
     )
 
 
-def explain(
-    error: BaseException, request: ModelRequest, provider: Provider, base_url: str | None
-) -> ModelError:
+def explain(error: BaseException, request: ModelRequest, provider: Provider, base_url: str | None) -> ModelError:
     """The error of polos_nb for one of litellm: a sentence with provider, model, cause and remedy."""
     chain = list(_chain(error))
     names = {type(link).__name__ for link in chain}

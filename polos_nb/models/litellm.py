@@ -27,7 +27,8 @@ _SWITCHES = {
     "LITELLM_TELEMETRY": "False",
 }
 _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
-# What litellm makes Python warn about while it is used; the first would be shown in the user's cell.
+# What litellm makes Python warn about while it is used. It filters this itself when it is imported, but test
+# runners put the filters back, and where warnings are errors these would end the call.
 _WARNINGS = (
     (
         "ignore",
@@ -52,7 +53,7 @@ def load() -> Any:
         try:
             with _tolerant_of_warnings():
                 module = importlib.import_module("litellm")
-        except ImportError as error:
+        except Exception as error:  # a broken installation fails in many ways
             raise ModelError(
                 f"litellm cannot be imported ({error}): install it again with `pip install -U litellm`"
             ) from error
@@ -101,8 +102,8 @@ def _tolerant_of_warnings() -> Iterator[None]:
 def _hush() -> None:
     """Filter litellm's warnings about itself, unless that is done already.
 
-    Asked at each call, since test runners put the filters back. Adding one that is there already would make
-    Python show warnings of the user's own code a second time.
+    Asked at each call, and nothing is added twice: each change of the filters makes Python show warnings of the
+    user's own code again.
     """
     for entry in _WARNINGS:
         if entry not in warnings.filters:
@@ -128,7 +129,8 @@ class LiteLLMModel:
     """Every provider in `polos_nb.models.providers`, and every server that speaks OpenAI's chat completions.
 
     For such a server use provider "openai" with its `base_url`. All calls must be made on one event loop for
-    the life of the process (`own_loop`), because litellm keeps connections between calls.
+    the life of the process (`own_loop`), because litellm keeps connections between calls. The `timeout` of a
+    request is the longest silence between two chunks, in seconds; it does not limit the whole answer.
 
         hello = [Message(role="user", content="Hello")]
         request = ModelRequest(provider="openai", model="gpt-4o", messages=hello)

@@ -83,8 +83,6 @@ def _litellm_cost(provider: str, model: str, usage: Usage) -> float | None:
             cache_read_input_tokens=usage.cache_read_input_tokens or 0,
             cache_creation_input_tokens=usage.cache_creation_input_tokens or 0,
         )
-    except (
-        Exception
-    ):  # its table says "unknown" with exceptions of several kinds, and a price is never worth a crash
+    except Exception:  # its table says "unknown" with exceptions of several kinds, and a price is never worth a crash
         return None
     return float(given + made) or None

@@ -127,9 +127,9 @@ def strict_schema(schema: dict[str, Any]) -> dict[str, Any] | None:
     Objects are closed and all their properties required; defaults go, since the model always has to say a
     value. Open objects (`dict[str, int]`) and tuples have no strict form.
 
-    >>> strict_schema({"type": "object", "properties": {"a": {"type": "integer", "default": 1}}})
-    {'type': 'object', 'properties': {'a': {'type': 'integer'}}, 'additionalProperties': False, 'required':
-    ['a']}
+    >>> strict = strict_schema({"type": "object", "properties": {"a": {"type": "integer", "default": 1}}})
+    >>> strict["properties"], strict["required"], strict["additionalProperties"]
+    ({'a': {'type': 'integer'}}, ['a'], False)
     """
     if "$ref" in schema:
         # A recursive model is a reference to its own definition, and the root has to be an object.

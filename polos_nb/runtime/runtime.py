@@ -27,7 +27,7 @@ from polos_nb.settings import MEMORY, Mode, Settings
 from polos_nb.stores.base import RunRecord, Store
 from polos_nb.stores.cassette import Cassette
 from polos_nb.stores.memory import MemoryStore
-from polos_nb.stores.redaction import redactor
+from polos_nb.redaction import redactor
 from polos_nb.stores.sqlite import SqliteStore
 from polos_nb.tools import Tool
 from polos_nb.transcript import Transcript

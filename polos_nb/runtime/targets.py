@@ -18,7 +18,7 @@ from polos_nb.runtime.loop import AgentLoop
 from polos_nb.runtime.portal import portal
 from polos_nb.runtime.requests import plain_input
 from polos_nb.settings import Settings
-from polos_nb.stores.redaction import redactor
+from polos_nb.redaction import redactor
 from polos_nb.tools import Tool
 
 

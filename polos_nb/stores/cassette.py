@@ -11,7 +11,7 @@ from typing import Any
 
 from polos_nb.errors import ConfigurationError
 from polos_nb.stores.base import RunRecord, StepRecord, Store, TraceRow
-from polos_nb.stores.redaction import redactor
+from polos_nb.redaction import redactor
 
 _Line = dict[str, Any]
 _FORMAT = 1

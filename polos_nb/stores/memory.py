@@ -113,9 +113,7 @@ class MemoryStore:
                 self.update_run(run_id, **{"owner": None, "lease_until": None, **changes})
 
     # -- steps --------------------------------------------------------------------------------------
-    def find_step(
-        self, lineage: str, fingerprint: str, occurrence: int, *, after: int = 0
-    ) -> StepRecord | None:
+    def find_step(self, lineage: str, fingerprint: str, occurrence: int, *, after: int = 0) -> StepRecord | None:
         """The youngest record with this identity; see `Store`."""
         with self._lock:
             ids = self._by_identity.get((lineage, fingerprint, occurrence))
@@ -179,9 +177,7 @@ class MemoryStore:
             found = [
                 step
                 for step in reversed(self._steps.values())
-                if lineage in (None, step.lineage)
-                and target_id in (None, step.target_id)
-                and kind in (None, step.kind)
+                if lineage in (None, step.lineage) and target_id in (None, step.target_id) and kind in (None, step.kind)
             ]
             return found[: max(limit, 0)]
 
@@ -267,9 +263,7 @@ class MemoryStore:
             targets = sorted(step.target_id for step in self._steps.values())
             times = [run.created_at for run in self._runs.values()]
             texts = [
-                value
-                for record in (*self._runs.values(), *self._steps.values())
-                for value in vars(record).values()
+                value for record in (*self._runs.values(), *self._steps.values()) for value in vars(record).values()
             ]
             texts += [*self._blobs.values(), *(text for kept in self._messages.values() for text in kept)]
             return StoreStats(
@@ -277,9 +271,7 @@ class MemoryStore:
                 runs=len(self._runs),
                 steps=len(self._steps),
                 conversations=len({run.conversation_id for run in self._runs.values()} - {None}),
-                size=sum(
-                    len(text.encode("utf-8", "surrogatepass")) for text in texts if isinstance(text, str)
-                ),
+                size=sum(len(text.encode("utf-8", "surrogatepass")) for text in texts if isinstance(text, str)),
                 oldest=min(times, default=None),
                 newest=max(times, default=None),
                 by_target={target: targets.count(target) for target in dict.fromkeys(targets)},
@@ -295,9 +287,7 @@ class MemoryStore:
     def _known(self, run_id: str) -> int:
         number = run_number(run_id)
         if number is None or number not in self._runs:
-            raise StoreError(
-                f"there is no run {run_id} in the step store {self.location}: it may have been cleared"
-            )
+            raise StoreError(f"there is no run {run_id} in the step store {self.location}: it may have been cleared")
         return number
 
     def _keep_output(self, output: str | None) -> None:

@@ -140,8 +140,7 @@ def file_version(connection: sqlite3.Connection, location: str) -> int:
         return version
     if application or version or connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         raise StoreError(
-            f"{location} is an SQLite database of another program: set POLOS_NB_STORE to a file of its "
-            f"own for polos_nb"
+            f"{location} is an SQLite database of another program: set POLOS_NB_STORE to a file of its own for polos_nb"
         )
     return 0
 

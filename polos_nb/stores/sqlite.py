@@ -34,8 +34,7 @@ _GET_RUN = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?"
 _NEWEST_RUN = f"SELECT {_RUN_COLUMNS} FROM runs WHERE lineage = ? ORDER BY id DESC LIMIT 1"
 _CLAIM = "UPDATE runs SET owner = ?, lease_until = ?, status = 'running' WHERE id = ? AND owner IS ?"
 _NEW_STEP = (
-    f"INSERT INTO steps ({', '.join(_STEP_STORED)}, output_blob) "
-    f"VALUES ({', '.join('?' * (len(_STEP_STORED) + 1))})"
+    f"INSERT INTO steps ({', '.join(_STEP_STORED)}, output_blob) VALUES ({', '.join('?' * (len(_STEP_STORED) + 1))})"
 )
 _GET_STEP = f"SELECT {_STEP_COLUMNS} FROM {_STEPS} WHERE s.id = ?"
 _FIND_STEP = (
@@ -49,9 +48,7 @@ _TRACE = (
     "WHERE t.run_id = ? ORDER BY t.seq"
 )
 _NEW_BLOB = "INSERT OR IGNORE INTO blobs (name, text, size) VALUES (?, ?, ?)"
-_NEW_MESSAGE = (
-    "INSERT INTO messages (run_id, position, conversation_id, turn, message) VALUES (?, ?, ?, ?, ?)"
-)
+_NEW_MESSAGE = "INSERT INTO messages (run_id, position, conversation_id, turn, message) VALUES (?, ?, ?, ?, ?)"
 # A lineage and those of the runs that its runs started, and so on.
 _FAMILY = """
 WITH RECURSIVE family (lineage) AS (
@@ -64,8 +61,7 @@ WITH RECURSIVE family (lineage) AS (
 SELECT lineage FROM family
 """
 _UNUSED_OUTPUTS = (
-    "DELETE FROM blobs WHERE name GLOB 'out:*' "
-    "AND NOT EXISTS (SELECT 1 FROM steps WHERE output_blob = blobs.name)"
+    "DELETE FROM blobs WHERE name GLOB 'out:*' AND NOT EXISTS (SELECT 1 FROM steps WHERE output_blob = blobs.name)"
 )
 
 
@@ -80,9 +76,7 @@ class SqliteStore:
     >>> store = SqliteStore(".polos/steps.db")     # doctest: +SKIP
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str], *, durability: Durability = "full", timeout: float = 30.0
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, durability: Durability = "full", timeout: float = 30.0) -> None:
         self._file = SqliteFile(path, durability=durability, timeout=timeout)
         self.location = self._file.path
 
@@ -150,16 +144,12 @@ class SqliteStore:
         """Give up the lease and set fields, if `owner` holds it; see `Store`."""
         check_run_changes(changes)
         with self._file.write() as db:
-            held = execute(
-                db, "SELECT 1 FROM runs WHERE id = ? AND owner = ?", (run_number(run_id), owner)
-            ).fetchone()
+            held = execute(db, "SELECT 1 FROM runs WHERE id = ? AND owner = ?", (run_number(run_id), owner)).fetchone()
             if held:
                 _update(db, "runs", run_number(run_id), {"owner": None, "lease_until": None, **changes})
 
     # -- steps --------------------------------------------------------------------------------------
-    def find_step(
-        self, lineage: str, fingerprint: str, occurrence: int, *, after: int = 0
-    ) -> StepRecord | None:
+    def find_step(self, lineage: str, fingerprint: str, occurrence: int, *, after: int = 0) -> StepRecord | None:
         """The youngest record with this identity; see `Store`."""
         return _first_step(self._file.read(_FIND_STEP, (lineage, fingerprint, occurrence, after)))
 
@@ -251,9 +241,7 @@ class SqliteStore:
 
     def get_messages(self, run_id: str) -> list[str]:
         """What one run added to its conversation, in order; see `Store`."""
-        rows = self._file.read(
-            "SELECT message FROM messages WHERE run_id = ? ORDER BY position", (run_number(run_id),)
-        )
+        rows = self._file.read("SELECT message FROM messages WHERE run_id = ? ORDER BY position", (run_number(run_id),))
         return [row[0] for row in rows]
 
     def put_blobs(self, blobs: Mapping[str, str]) -> None:
@@ -283,8 +271,7 @@ class SqliteStore:
                 for (lineage,) in family:
                     deleted += execute(
                         db,
-                        "DELETE FROM steps WHERE lineage = ? OR run_id IN (SELECT id FROM runs WHERE "
-                        "lineage = ?)",
+                        "DELETE FROM steps WHERE lineage = ? OR run_id IN (SELECT id FROM runs WHERE lineage = ?)",
                         (lineage, lineage),
                     ).rowcount
                     execute(db, "DELETE FROM runs WHERE lineage = ?", (lineage,))
@@ -297,9 +284,7 @@ class SqliteStore:
         runs, conversations, oldest, newest = self._file.read(
             "SELECT count(*), count(DISTINCT conversation_id), min(created_at), max(created_at) FROM runs"
         )[0]
-        by_target = dict(
-            self._file.read("SELECT target_id, count(*) FROM steps GROUP BY target_id ORDER BY target_id")
-        )
+        by_target = dict(self._file.read("SELECT target_id, count(*) FROM steps GROUP BY target_id ORDER BY target_id"))
         return StoreStats(
             location=self.location,
             runs=runs,
@@ -332,9 +317,7 @@ def _where(given: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
 
 def _update(db: sqlite3.Connection, table: str, number: int | None, changes: Mapping[str, Any]) -> bool:
     columns = ", ".join(f"{name} = ?" for name in changes) or "id = id"
-    return (
-        execute(db, f"UPDATE {table} SET {columns} WHERE id = ?", (*changes.values(), number)).rowcount == 1
-    )
+    return execute(db, f"UPDATE {table} SET {columns} WHERE id = ?", (*changes.values(), number)).rowcount == 1
 
 
 def _keep(db: sqlite3.Connection, blobs: Mapping[str, str]) -> None:

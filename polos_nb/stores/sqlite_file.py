@@ -27,9 +27,7 @@ class SqliteFile:
     person.
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str], *, durability: Durability = "full", timeout: float = 30.0
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, durability: Durability = "full", timeout: float = 30.0) -> None:
         if durability not in ("full", "normal"):
             raise ConfigurationError(f'durability is "full" or "normal", not {durability!r}')
         self.path = os.path.abspath(os.path.expanduser(os.fspath(path)))
@@ -148,9 +146,7 @@ def as_given(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """A row whose texts are as they were given to `execute`."""
     if bytes not in map(type, row):
         return row
-    return tuple(
-        value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value for value in row
-    )
+    return tuple(value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value for value in row)
 
 
 def _storable(value: Any) -> Any:
@@ -232,9 +228,7 @@ def explain(error: BaseException, path: str, timeout: float = 30.0) -> StoreErro
     sentence = _SENTENCES.get(
         code, "the step store {path} failed: {error}; check the file with `sqlite-utils tables`, " + _MOVE
     )
-    return StoreError(
-        sentence.format(path=path, error=error, seconds=f"{timeout:g}", folder=os.path.dirname(path))
-    )
+    return StoreError(sentence.format(path=path, error=error, seconds=f"{timeout:g}", folder=os.path.dirname(path)))
 
 
 def _file_sentence(error: OSError, path: str) -> str:
@@ -253,9 +247,7 @@ _DAMAGED = (
     "save what is left "
     "with `sqlite3 {path} .recover`"
 )
-_READ_ONLY = (
-    "the step store {path} is read-only ({error}): make the file and its directory writable, " + _MOVE
-)
+_READ_ONLY = "the step store {path} is read-only ({error}): make the file and its directory writable, " + _MOVE
 _SENTENCES = {
     sqlite3.SQLITE_BUSY: "the step store {path} was locked by another program for more than {seconds} s: "
     "close the program that holds it and run again; nothing was lost",
@@ -282,9 +274,7 @@ _forking: list[SqliteFile] = []
 
 
 def _before_fork() -> None:
-    for file in sorted(
-        _files, key=id
-    ):  # one order for all threads, so that two forks cannot block each other
+    for file in sorted(_files, key=id):  # one order for all threads, so that two forks cannot block each other
         file.before_fork()
         _forking.append(file)
 

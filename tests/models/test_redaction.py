@@ -31,7 +31,7 @@ def test_the_longer_secret_goes_first() -> None:
     assert redact("abcdefgh12", "abcdefgh", "abcdefgh12") == "[redacted]"
 
 
-@pytest.mark.parametrize("text", ["a task-force of ask-me-later", "it is risk-averse", "model: gpt-4o-mini", ""])
+@pytest.mark.parametrize("text", ["a task-force", "ask-me-later", "risk-averse", "sk-learn", "gpt-4o-mini", ""])
 def test_words_stay(text: str) -> None:
     """Ordinary words and model names are no keys."""
     assert redact(text) == text

@@ -76,8 +76,11 @@ class Redactor:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._names: dict[str, str] = {}
+        self._structures: list[Any] = []  # values that are JSON objects, such as the file of a service account
         for name, value in environment.items():
             if is_secret_name(name) and _counts(name, value.strip()):
+                if value.strip()[0] in "{[" and _is_json(value):
+                    self._structures.append(json.loads(value))
                 for form in _forms(value.strip()):
                     self._names.setdefault(form, name)
         longest_first = sorted(self._names, key=len, reverse=True)
@@ -118,6 +121,8 @@ class Redactor:
 
     def _redact_json(self, text: str) -> str:
         def walk(value: Any) -> Any:
+            if value in self._structures:
+                return REDACTED
             if isinstance(value, dict):
                 return {self.redact(key): walk(item) for key, item in value.items()}
             if isinstance(value, list):

@@ -1,0 +1,97 @@
+"""Values as plain JSON data: what a model or a page reads. There is no way back; that is what the codec is for."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from polos_nb.errors import CodecError
+
+_ROWS = 50  # of a table; a model gets the shape of the rest
+_AS_TEXT = (Decimal, Fraction, UUID, PurePath, timedelta, complex)
+
+
+def to_plain(value: Any) -> Any:
+    """A value as plain JSON data. Raises CodecError for what has no such form.
+
+    Models and dataclasses become objects, dates ISO texts, bytes base64, sets sorted lists where that is possible,
+    NaN null; a DataFrame becomes its columns, its shape and the first 50 rows.
+
+    >>> to_plain({"at": date(2026, 1, 2), "tags": ("a", "b")})
+    {'at': '2026-01-02', 'tags': ['a', 'b']}
+    """
+    return _plain(value, 0)
+
+
+def to_text(value: Any) -> str:
+    """What a model reads of a tool's result: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(to_plain(value), ensure_ascii=False)
+
+
+def _plain(value: Any, depth: int) -> Any:
+    if depth > 200:
+        raise CodecError("the value is nested more than 200 levels deep, or contains itself; return flatter data")
+    if isinstance(value, Enum):
+        return _plain(value.value, depth + 1)
+    if value is None or isinstance(value, str | bool | int):
+        return value if type(value) in (str, bool, int) or value is None else type(value).__mro__[-2](value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, BaseModel):
+        fields = {**value.__dict__, **(value.model_extra or {})}
+        return {name: _plain(item, depth + 1) for name, item in fields.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name), depth + 1) for field in dataclasses.fields(value)}
+    return _container(value, depth)
+
+
+def _container(value: Any, depth: int) -> Any:
+    if isinstance(value, Mapping):
+        return {_key(name): _plain(item, depth + 1) for name, item in value.items()}
+    if hasattr(value, "_asdict") and isinstance(value, tuple):
+        return {name: _plain(item, depth + 1) for name, item in value._asdict().items()}
+    if isinstance(value, list | tuple | range):
+        return [_plain(item, depth + 1) for item in value]
+    if isinstance(value, set | frozenset):
+        try:
+            return [_plain(item, depth + 1) for item in sorted(value)]
+        except TypeError:
+            return sorted((_plain(item, depth + 1) for item in value), key=repr)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, bytes | bytearray):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, _AS_TEXT):
+        return str(value)
+    return _array(value, depth)
+
+
+def _key(name: Any) -> str:
+    return name if isinstance(name, str) else str(_plain(name, 1))
+
+
+def _array(value: Any, depth: int) -> Any:
+    library, kind = type(value).__module__.partition(".")[0], type(value).__name__
+    if library == "pandas" and kind == "DataFrame":
+        rows = [[_plain(item, depth + 1) for item in row] for row in value.head(_ROWS).itertuples(index=False)]
+        return {"columns": [str(name) for name in value.columns], "rows": rows, "shape": list(value.shape)}
+    if library == "pandas" and kind == "Series":
+        return [_plain(item, depth + 1) for item in value.head(_ROWS).tolist()]
+    if library == "pandas" and kind == "NaTType":
+        return None
+    if library == "numpy" and hasattr(value, "tolist"):
+        return _plain(value.tolist(), depth + 1)
+    name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    raise CodecError(f"a {name} cannot be told to a model; return JSON-able data, a pydantic model or a dataclass instead")

@@ -1,0 +1,56 @@
+"""The public names: declared once, all there, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import polos_nb
+
+HEAVY = ("litellm", "docker", "pandas", "numpy", "slack_bolt", "nest_asyncio2", "openai", "anywidget", "ipywidgets")
+
+
+def test_every_public_name_is_there() -> None:
+    """Each declared name can be imported and is what its module calls so."""
+    for name in polos_nb.__all__:
+        assert getattr(polos_nb, name) is not None
+
+
+def test_the_list_is_this_one() -> None:
+    """A name is added to or taken from the public names on purpose only."""
+    expected = [
+        "Agent", "AgentResult", "AgentRunConfig", "Cassette", "ConfigurationError", "DefinitionError",
+        "DemoModel", "ExecutedToolConfig", "HasTextConfig", "LiveCallRefused", "MaxStepsConfig",
+        "MaxTokensConfig", "MemoryStore", "Message", "Model", "ModelError", "ModelRequest",
+        "ModelResponse", "OutputError", "Polos", "PolosClient", "PolosError", "ReplayMiss", "RunError",
+        "ScriptedModel", "SqliteStore", "Step", "StepExecutionError", "StepInDoubt",
+        "StopConditionContext", "StoreError", "StreamResult", "Tool", "ToolCall", "ToolCallFunction",
+        "ToolResult", "Turn", "Usage", "WorkflowContext", "WorkflowTimeoutError", "__version__",
+        "executed_tool", "has_text", "load_ipython_extension", "max_steps", "max_tokens", "opaque",
+        "stop_condition", "tool", "unload_ipython_extension",
+    ]  # fmt: skip
+    assert sorted(polos_nb.__all__) == expected
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """A name that is not public is reported as Python does."""
+    try:
+        polos_nb.nothing  # noqa: B018
+    except AttributeError as error:
+        assert "polos_nb" in str(error) and "nothing" in str(error)
+    else:
+        raise AssertionError("no error")
+
+
+def test_importing_the_package_and_its_declarations_loads_nothing_heavy() -> None:
+    """`import polos_nb`, an agent and a tool load none of the heavy libraries."""
+    code = (
+        "import sys, polos_nb\n"
+        "from polos_nb import Agent, tool\n"
+        "@tool\n"
+        "def f(x: int) -> int:\n    return x\n"
+        "Agent(id='a', provider='openai', model='gpt-4o', tools=[f])\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,241 @@
+"""A run folded from its events, and its plain renderings."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from polos_nb.events import (
+    Event,
+    ReasoningDelta,
+    RunFinished,
+    RunStarted,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+    StreamStarted,
+    TextDelta,
+    ToolCallRequested,
+)
+from polos_nb.messages import Usage
+from polos_nb.safe_text import code_span, inert_markdown, shorten, visible
+from polos_nb.transcript import AnswerItem, StepItem, ToolItem, Transcript
+
+ANSWER = "Warmer in **New York**."
+CITIES = ("New York", "London")
+
+
+def said(text: str = "", *calls: tuple[str, str, str]) -> dict[str, Any]:
+    return {
+        "text": text,
+        "tool_calls": [{"id": i, "function": {"name": n, "arguments": a}} for i, n, a in calls],
+        "reasoning": None,
+        "finish_reason": "stop",
+        "usage": {},
+    }
+
+
+def head(run: str, replayed: bool = False) -> dict[str, Any]:
+    return {"run_id": run, "target_id": "weather_agent", "kind": "agent"}
+
+
+ASKED = said("", *((f"call_{n}", "get_weather", f'{{"city": "{c}"}}') for n, c in enumerate(CITIES)))
+
+
+def tool(event: Any, run: str, n: int, **more: Any) -> Any:
+    key = f"1.get_weather[{n}]"
+    request = {"arguments": {"city": CITIES[n]}}
+    return event(**head(run), step_key=key, step_type="tool", name="get_weather", request=request, at=n * 1.5, **more)
+
+
+def llm(event: Any, run: str, n: int, **more: Any) -> Any:
+    return event(**head(run), step_key=f"{n}.llm", step_type="llm", name="gpt", **more)
+
+
+def live_events(run: str = "r1", order: tuple[int, ...] = (1, 0)) -> list[Event]:
+    return [
+        RunStarted(**head(run), input="compare", provider="demo", model="gpt"),
+        llm(StepStarted, run, 1, request={"model": "gpt", "messages": 2}, why="new step"),
+        llm(StreamStarted, run, 1),
+        ToolCallRequested(**head(run), step_key="1.llm", step_type="llm", name="get_weather", call_id="call_0"),
+        llm(StepFinished, run, 1, output=ASKED, seconds=1.25, usage=Usage(input_tokens=3, total_tokens=3)),
+        *(tool(StepStarted, run, n) for n in order),
+        tool(StepStarted, run, 0),
+        StepFinished(
+            **head(run), step_key="1.get_weather[0]/fetch", step_type="run", name="fetch",
+            parent="1.get_weather[0]", output=7,
+        ),
+        *(tool(StepFinished, run, n, output={"celsius": 20 - n}, seconds=0.5) for n in order),
+        llm(StepStarted, run, 2, request={"model": "gpt", "messages": 5}),
+        llm(StreamStarted, run, 2),
+        llm(TextDelta, run, 2, text="Warmer in "),
+        llm(StepFinished, run, 2, output=said(ANSWER), seconds=2.0),
+        RunFinished(**head(run), result=ANSWER, steps=4, seconds=4.5),
+    ]  # fmt: skip
+
+
+def cached_events(run: str = "r2") -> list[Event]:
+    return [
+        RunStarted(**head(run), input="compare", provider="demo", model="gpt", replayed=True),
+        llm(StepFinished, run, 1, output=ASKED, cached=True, request={"model": "gpt"}),
+        *(tool(StepFinished, run, n, output={"celsius": 20 - n}, cached=True) for n in (0, 1)),
+        llm(StepFinished, run, 2, output=said(ANSWER), cached=True, request={"model": "gpt"}),
+        RunFinished(**head(run), result=ANSWER, steps=4, cached_steps=4, seconds=0.01),
+    ]
+
+
+def folded(events: list[Event]) -> Transcript:
+    transcript = Transcript()
+    for event in events:
+        transcript.add(event)
+    return transcript
+
+
+def test_live_and_cached_events_read_the_same() -> None:
+    """A replay reads exactly as the run did, although steps come without a start and without their inside."""
+    live, cached = folded(live_events()), folded(cached_events())
+    assert live.to_markdown() == cached.to_markdown()
+    assert live.to_text() == cached.to_text()
+    assert [item.step_key for item in live.items] == [item.step_key for item in cached.items]
+    assert (live.cached, live.live, cached.cached, cached.live) == (0, 5, 4, 0)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations((0, 1))))
+def test_parallel_tools_stand_in_the_order_of_the_calls(order: tuple[int, ...]) -> None:
+    """Whichever parallel tool is faster, the trace has them as the model asked for them."""
+    items = folded(live_events(order=order)).items
+    assert [i.arguments["city"] for i in items if isinstance(i, ToolItem)] == list(CITIES)
+
+
+def test_text_has_the_answer_first() -> None:
+    """The plain rendering begins with the answer and names each call with its result, without ids or times."""
+    text = folded(live_events("r4711")).to_text()
+    assert text.startswith(ANSWER)
+    assert 'get_weather(city="London") → {"celsius": 19}' in text
+    assert "4 steps · used get_weather × 2" in text
+    for word in ("r4711", "1.25", "4.5", "cached", "new step"):
+        assert word not in text
+
+
+def test_stream_restart_voids_what_was_streamed() -> None:
+    """A stream that starts again replaces its text, thinking and calls."""
+    transcript = folded(live_events()[:1])
+    for text in ("wrong", "right"):
+        transcript.add(llm(StreamStarted, "r1", 1))
+        transcript.add(llm(ReasoningDelta, "r1", 1, text="hm"))
+        transcript.add(llm(TextDelta, "r1", 1, text=text))
+    (item,) = transcript.items
+    assert isinstance(item, AnswerItem)
+    assert (item.text, item.reasoning, item.state) == ("right", "hm", "running")
+
+
+def test_late_delta_does_not_change_a_finished_answer() -> None:
+    """The kept answer is the whole answer."""
+    transcript = folded(live_events())
+    before = transcript.to_text()
+    transcript.add(llm(TextDelta, "r1", 2, text="again"))
+    assert transcript.to_text() == before
+
+
+def test_retry_then_success_leaves_no_trace_of_the_failure() -> None:
+    """While a step is tried again it says so; when it succeeds, the error is gone."""
+    transcript = folded(live_events()[:5])
+    transcript.add(tool(StepStarted, "r1", 0))
+    transcript.add(tool(StepFailed, "r1", 0, error="503", retry_in=0.1))
+    item = transcript.items[-1]
+    assert (item.state, item.error) == ("retrying", "503")
+    assert "trying again" in transcript.to_text()
+    transcript.add(tool(StepFinished, "r1", 0, output=1, attempts=2))
+    assert (item.state, item.error) == ("done", None)
+
+
+def test_nested_steps_hang_under_their_tool() -> None:
+    """A step inside a tool is its child, even when it is told before the tool."""
+    nested = folded(live_events()).items[1].children
+    assert [(type(child), child.name) for child in nested] == [(StepItem, "fetch")]
+    transcript = Transcript()
+    transcript.add(StepFinished(step_key="t/now", step_type="now", name="now", parent="t", output=1))
+    transcript.add(StepStarted(step_key="t", step_type="tool", name="t"))
+    assert [item.step_key for item in transcript.items] == ["t"]
+    assert [child.step_key for child in transcript.items[0].children] == ["t/now"]
+
+
+def test_same_events_twice_are_one_run() -> None:
+    """Folding a run's events a second time changes nothing but the version."""
+    once, twice = folded(live_events()), folded(live_events() * 2)
+    assert once.to_text() == twice.to_text()
+    assert twice.version == 2 * once.version
+    assert twice.steps == 4
+
+
+def test_a_failed_run_says_what_to_do_without_ids() -> None:
+    """The line of a failed run names the error and the way on, free of the run's id and of addresses."""
+    events = live_events("r12")[:-1]
+    error = "run r12 broke at <obj 0x7f3a22bc10>"
+    transcript = folded([*events, RunFinished(**head("r12"), status="failed", error=error)])
+    first = transcript.to_text().splitlines()[0]
+    assert first.startswith("Failed: the run broke at <obj 0x…>.")
+    assert "run the cell again" in first
+    assert ANSWER in transcript.to_text()
+
+
+def test_an_interrupted_run_keeps_the_partial_text() -> None:
+    """What streamed before an interrupt is shown below the line that says so; open steps are stopped."""
+    events = [*live_events()[:-2], RunFinished(**head("r1"), status="cancelled")]
+    text = folded(events).to_text()
+    assert text.startswith("Stopped; run the cell again to go on from here.\n\nWarmer in ")
+    assert "model was stopped" in text
+
+
+def test_structured_answers_are_tables() -> None:
+    """A mapping is a table of fields, a list of mappings a table of rows, other data JSON."""
+    run = folded([RunStarted(**head("r")), RunFinished(**head("r"), result={"city": "a|b", "n": 0})])
+    assert "| city | a\\|b |" in run.to_markdown()
+    run.result = [{"x": 1}, {"x": 2, "y": None}]
+    assert "| x | y |\n| --- | --- |\n| 1 |  |" in run.to_markdown()
+    run.result = [1, 2]
+    assert run.to_markdown().startswith("```\n[\n  1,")
+
+
+def test_volatile_has_what_the_renderings_leave_out() -> None:
+    """Ids, times, cache state, reasons and cost are in `volatile`."""
+    facts = folded(live_events("r9")).volatile(cost=0.5)
+    assert facts["run_id"] == "r9"
+    assert facts["cost"] == 0.5
+    assert facts["steps"][0] == {"key": "1.llm", "cached": False, "seconds": 1.25, "why": "new step"}
+
+
+def test_live_text_has_a_line_per_step() -> None:
+    """A terminal sees each step, nested ones indented, with its state."""
+    lines = folded(live_events()).live_text().splitlines()
+    assert len(lines) == 6
+    assert lines[3].startswith("    fetch → 7")
+    assert lines[1].endswith("[live 1.2 s] (new step)")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<b>x</b>", "&lt;b>x&lt;/b>"),
+        ("`<b>`", "`<b>`"),
+        ("a ` b\nc ` <script> ` d", "a ` b\nc ` &lt;script> ` d"),
+        ("```\n<b>\n```\n<i>", "```\n<b>\n```\n&lt;i>"),
+        ("- a\n  ```\n<script>", "- a\n  ```\n&lt;script>"),
+        ("```\nopen", "```\nopen\n```"),
+        ("| ` | <i> | ` |", "| ` | &lt;i> | ` |"),
+        ("1 < 2", "1 < 2"),
+    ],
+)
+def test_markdown_without_html(text: str, shown: str) -> None:
+    """Tags in a model's Markdown are text, except where they certainly are code."""
+    assert inert_markdown(text) == shown
+
+
+def test_text_helpers() -> None:
+    """Invisible characters are made visible, code spans hold any text, cuts count what is missing."""
+    assert visible("\x1b[31mred\x1b[0m\x00\u202e\ud800") == "red\ufffd[U+202E]\ufffd"
+    assert code_span("a`b``c") == "```a`b``c```"
+    kept, missing = shorten("x" * 1000, 100)
+    assert (len(kept), missing) == (100, 900)
