@@ -8,6 +8,7 @@ The public names, each loaded when it is first used, so that importing the packa
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 from polos_nb import ambient
@@ -84,7 +85,17 @@ def _runner() -> Any:
     return importlib.import_module("polos_nb.runtime.client").default_client()
 
 
+def _notebook_runtime() -> Any:
+    """The runtime of the notebook that this process is the kernel of, also where the extension is not loaded."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None:
+        return None
+    return importlib.import_module("polos_nb.notebook.session").attach(shell).runtime
+
+
 ambient.register_factory(_runner)
+ambient.register_host(_notebook_runtime)
 
 
 def load_ipython_extension(ip: Any) -> None:

@@ -128,14 +128,10 @@ class Agent:
         """
         if initial_state is not None:
             raise DefinitionError(f"agent {self.id!r}: initial_state is for workflows, which have a state_schema")
-        conversation = kwargs.pop("conversation_id", None)
-        if conversation is not None and session_id is not None and str(conversation) != str(session_id):
-            raise DefinitionError("conversation_id and session_id are the same thing, and differ here; give one")
-        conversation = conversation if conversation is not None else session_id
         return AgentRunConfig(
             agent=self,
             input=input,
-            conversation_id=None if conversation is None else str(conversation),
+            conversation_id=as_conversation(kwargs.pop("conversation_id", None), session_id),
             user_id=user_id,
             streaming=streaming,
             run_timeout_seconds=run_timeout_seconds,
@@ -247,6 +243,14 @@ def _check_tools(id: str, tools: Sequence[Any] | None) -> tuple[Tool | dict[str,
             raise DefinitionError(f"agent {id!r} has two tools with the id {item.id!r}; give one another id")
         seen.add(item.id)
     return tuple(tools or ())
+
+
+def as_conversation(conversation_id: Any, session_id: Any) -> str | None:
+    """The conversation that a caller names by either name. Raises DefinitionError when the two differ."""
+    if conversation_id is not None and session_id is not None and str(conversation_id) != str(session_id):
+        raise DefinitionError("conversation_id and session_id are the same thing, and differ here; give one")
+    given = conversation_id if conversation_id is not None else session_id
+    return None if given is None else str(given)
 
 
 def as_fresh(value: Any) -> bool | frozenset[str]:

@@ -25,11 +25,22 @@ class Runner(Protocol):
 
 _current: ContextVar[Runner | None] = ContextVar("polos_nb_runner", default=None)
 _factory: list[Callable[[], Runner]] = []
+_host: list[Callable[[], Any]] = []
 
 
 def register_factory(factory: Callable[[], Runner]) -> None:
     """Say how the ambient runner is made; it is called on every use and returns the same one until it is closed."""
     _factory[:] = [factory]
+
+
+def register_host(find: Callable[[], Any]) -> None:
+    """Say how the surroundings (a notebook) give the process its runtime; `find` returns None where there are none."""
+    _host[:] = [find]
+
+
+def host_runtime() -> Any:
+    """The runtime of the surroundings, or None."""
+    return _host[0]() if _host else None
 
 
 def current_runner() -> Runner:

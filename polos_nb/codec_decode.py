@@ -69,9 +69,7 @@ class Decoder:
         try:
             member = cls[body[1]] if body[1] is not None else cls(self.value(body[2]))
         except (KeyError, ValueError) as error:
-            raise UnknownType(
-                f"{cls.__qualname__} has changed: it has no {body[1] or body[2]!r} any more"
-            ) from error
+            raise UnknownType(f"{cls.__qualname__} has changed: it has no {body[1] or body[2]!r} any more") from error
         return member  # type: ignore[no-any-return]
 
     def model(self, body: list[Any]) -> BaseModel:

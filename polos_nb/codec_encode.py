@@ -36,8 +36,7 @@ MAX_DEPTH = 200
 PathPart = tuple[Any, str, Any] | None
 
 IP_TYPES = {
-    cls.__name__: cls
-    for cls in (IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
+    cls.__name__: cls for cls in (IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
 }
 
 
@@ -164,8 +163,7 @@ class Encoder:
 
     def _pairs(self, value: dict[Any, Any], path: PathPart) -> list[list[Any]]:
         pairs = [
-            [self.value(key, (path, "name", key)), self.value(item, (path, "key", key))]
-            for key, item in value.items()
+            [self.value(key, (path, "name", key)), self.value(item, (path, "key", key))] for key, item in value.items()
         ]
         return self._sorted(pairs) if self.canonical and not isinstance(value, OrderedDict) else pairs
 

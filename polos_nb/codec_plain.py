@@ -60,8 +60,8 @@ def _plain(value: Any, depth: int) -> Any:
 def _container(value: Any, depth: int) -> Any:
     if isinstance(value, Mapping):
         return {_key(name): _plain(item, depth + 1) for name, item in value.items()}
-    if hasattr(value, "_asdict") and isinstance(value, tuple):
-        return {name: _plain(item, depth + 1) for name, item in value._asdict().items()}
+    if isinstance(value, tuple) and (names := getattr(value, "_fields", None)):
+        return {name: _plain(item, depth + 1) for name, item in zip(names, value, strict=True)}
     if isinstance(value, list | tuple | range):
         return [_plain(item, depth + 1) for item in value]
     if isinstance(value, set | frozenset):
@@ -94,4 +94,6 @@ def _array(value: Any, depth: int) -> Any:
     if library == "numpy" and hasattr(value, "tolist"):
         return _plain(value.tolist(), depth + 1)
     name = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-    raise CodecError(f"a {name} cannot be told to a model; return JSON-able data, a pydantic model or a dataclass instead")
+    raise CodecError(
+        f"a {name} cannot be told to a model; return JSON-able data, a pydantic model or a dataclass instead"
+    )

@@ -71,9 +71,7 @@ def _clicks() -> Finding:
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers >= NATIVE_CLICKS:
         return Finding("kernel", "ok", "hears the front end while a cell waits (ipykernel 7.4 or newer)")
-    return Finding(
-        "kernel", "info", f"ipykernel {version} is deaf while a cell waits; 7.4 or newer is recommended"
-    )
+    return Finding("kernel", "info", f"ipykernel {version} is deaf while a cell waits; 7.4 or newer is recommended")
 
 
 def _providers() -> list[Finding]:
@@ -81,9 +79,9 @@ def _providers() -> list[Finding]:
     for provider in PROVIDERS.values():
         found = key_for(provider)
         if found is not None:
-            out.append(Finding(provider.name, "ok", f"{found[0]} is set"))
-        elif provider.key_names:
-            out.append(Finding(provider.name, "info", f"no key; set {provider.key_names[0]}"))
+            out.append(Finding(provider.name, "ok", f"{found.env} is set"))
+        elif provider.key_envs:
+            out.append(Finding(provider.name, "info", f"no key; set {provider.key_envs[0]}"))
         else:
             out.append(Finding(provider.name, "info", "needs no key"))
     return [*out, Finding("demo", "ok", "offline, needs nothing")]

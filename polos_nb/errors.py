@@ -1,20 +1,20 @@
 """Every exception of polos_nb, in one tree, each with the data it speaks of.
 
-    PolosError
-    ├── DefinitionError          an agent, tool or condition is declared wrongly
-    ├── ConfigurationError       an option, environment variable or file is wrong
-    ├── ArgumentsError           arguments do not fit a tool's signature (the model reads this)
-    ├── CodecError               a value cannot be kept
-    ├── StoreError               the step store cannot be used
-    ├── ModelError               a provider refused or failed
-    │   └── ModelUnavailable     ... and trying again later may help
-    ├── OutputError              the model's answer does not fit the output schema
-    ├── StepExecutionError       a step failed after its retries
-    ├── StepInDoubt              a write was started and nobody knows whether it happened
-    ├── RunError                 a run failed
-    │   └── WorkflowTimeoutError ... because its time was up
-    └── LiveCallRefused          a live call where live calls are off
-        └── ReplayMiss           ... because the cassette has no such step
+PolosError
+├── DefinitionError          an agent, tool or condition is declared wrongly
+├── ConfigurationError       an option, environment variable or file is wrong
+├── ArgumentsError           arguments do not fit a tool's signature (the model reads this)
+├── CodecError               a value cannot be kept
+├── StoreError               the step store cannot be used
+├── ModelError               a provider refused or failed
+│   └── ModelUnavailable     ... and trying again later may help
+├── OutputError              the model's answer does not fit the output schema
+├── StepExecutionError       a step failed after its retries
+├── StepInDoubt              a write was started and nobody knows whether it happened
+├── RunError                 a run failed
+│   └── WorkflowTimeoutError ... because its time was up
+└── LiveCallRefused          a live call where live calls are off
+    └── ReplayMiss           ... because the cassette has no such step
 """
 
 from __future__ import annotations

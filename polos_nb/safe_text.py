@@ -45,8 +45,8 @@ def visible(text: str) -> str:
 def shorten(text: str, limit: int) -> tuple[str, int]:
     """The beginning of a text, at most `limit` characters, and how many characters were left out.
 
-    >>> shorten("one two three", 9)
-    ('one two', 6)
+    >>> shorten("twenty-four letters or so", 20)
+    ('twenty-four letters', 6)
     """
     if len(text) <= limit:
         return text, 0
@@ -113,7 +113,7 @@ def code_block(text: str) -> str:
 
 def inline_markdown(text: str) -> str:
     """A text that must not be read as Markdown, on one line."""
-    return re.sub(r"([\\`*_\[\]<>|#~$])", r"\\\1", visible(text).replace("\n", " "))
+    return re.sub(r"([\\`*\[\]<>|#~$]|(?<!\w)_|_(?!\w))", r"\\\1", visible(text).replace("\n", " "))
 
 
 def inert_markdown(text: str) -> str:

@@ -128,7 +128,10 @@ def _arguments_model(
     for parameter in parameters:
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
         described = docs.get(parameter.name)
-        fields[parameter.name] = (hints[parameter.name], Field(default, description=described) if described else default)
+        fields[parameter.name] = (
+            hints[parameter.name],
+            Field(default, description=described) if described else default,
+        )
     try:
         return create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields)
     except (PydanticSchemaGenerationError, PydanticUserError, TypeError, NameError) as error:

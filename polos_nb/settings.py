@@ -39,9 +39,7 @@ class Settings:
         env = os.environ if environ is None else environ
         mode = env.get("POLOS_NB_MODE") or None
         if mode is not None and mode not in get_args(Mode):
-            raise ConfigurationError(
-                f"POLOS_NB_MODE={mode!r} is not a mode; use one of: {', '.join(get_args(Mode))}"
-            )
+            raise ConfigurationError(f"POLOS_NB_MODE={mode!r} is not a mode; use one of: {', '.join(get_args(Mode))}")
         return cls(
             store=env.get("POLOS_NB_STORE") or None,
             mode=cast("Mode | None", mode),

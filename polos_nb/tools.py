@@ -43,9 +43,7 @@ class Tool:
         if func is None:
             raise DefinitionError(f"tool {id!r} has no function; write @tool above one")
         if not id or len(id) > 64 or not set(id) <= _ID_LETTERS:
-            raise DefinitionError(
-                f"tool id {id!r} cannot be told to a model; use up to 64 letters, digits, _ and -"
-            )
+            raise DefinitionError(f"tool id {id!r} cannot be told to a model; use up to 64 letters, digits, _ and -")
         if approval not in (None, "none"):
             raise DefinitionError(
                 f"tool {id!r}: approval={approval!r} is not in this version; leave it out, or keep the tool from the"

@@ -119,12 +119,12 @@ class Transcript(RunView):
 def _new_item(event: StepEvent, step_type: str) -> Item:
     # The name of a requested call is the tool's, not the step's.
     name = "" if isinstance(event, ToolCallRequested) else event.name
-    where = {"step_key": event.step_key, "name": name, "parent": event.parent}
+    key, parent = event.step_key, event.parent
     if step_type == "llm":
-        return AnswerItem(**where)
+        return AnswerItem(step_key=key, name=name, parent=parent)
     if step_type == "tool":
-        return ToolItem(**where)
-    return StepItem(**where, kind=step_type)
+        return ToolItem(step_key=key, name=name, parent=parent)
+    return StepItem(step_key=key, name=name, parent=parent, kind=step_type)
 
 
 def _take_request(item: Item, request: dict[str, Any]) -> None:

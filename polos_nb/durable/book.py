@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +38,7 @@ class Book:
         owner: str,
         emit: Callable[[Event], None],
         mode: Mode = "live",
-        fresh: bool | Collection[str] = False,
+        fresh: bool | frozenset[str] = False,
         recording: str = "the cassette",
         redactor: Redactor,
         lease_seconds: float = 30.0,
@@ -82,11 +82,15 @@ class Book:
         self._next_seq += 1
         return self._next_seq
 
-    def wants_fresh(self, call: StepCall) -> bool:
+    def wants_fresh(self, call: StepCall, path: str) -> bool:
         """Whether this step must not answer from the store. A fresh run starts above a horizon of its own."""
         if isinstance(self.fresh, bool):
             return False
-        return call.key in self.fresh or call.name in self.fresh
+        return not self.fresh.isdisjoint({path, call.key, call.name})
+
+    def wants_fresh_inside(self, path: str) -> bool:
+        """Whether a step inside this one must not answer from the store, so that this one has to execute."""
+        return not isinstance(self.fresh, bool) and any(name.startswith(f"{path}/") for name in self.fresh)
 
     def find(self, fingerprint: str, occurrence: int) -> StepRecord | None:
         """The record that answers, or the failed or unfinished one that would have."""
@@ -101,8 +105,9 @@ class Book:
         """Commit that a step is about to execute; opens a run when this pass only read so far."""
         self._open()
         self.executed += 1
+        blobs = {name: self.redactor.redact(text) for name, text in call.blobs.items()}
         record = self.store.start_step(
-            replace(record, run_id=self.run.id, owner=self.owner), seq=seq, why=why, blobs=call.blobs
+            replace(record, run_id=self.run.id, owner=self.owner), seq=seq, why=why, blobs=blobs
         )
         self._rows[seq] = TraceRow(seq, record.id, cached=False, why=why)
         return record
@@ -135,13 +140,13 @@ class Book:
             self.store.set_trace(self.run.id, [self._rows[seq] for seq in sorted(self._rows)])
 
     # -- saying why -------------------------------------------------------------------------------------------------
-    def why(self, call: StepCall, found: StepRecord | None) -> str:
+    def why(self, call: StepCall, found: StepRecord | None, path: str) -> str:
         """What made a step execute although the lineage may have answers; "" in a first run."""
-        if self.fresh is True or self.wants_fresh(call):
+        if self.fresh is True or self.wants_fresh(call, path):
             return "asked to be fresh"
         if found is not None and found.status == "failed":
             return f"the last attempt failed: {found.error}"
-        if found is not None and found.status == "started":
+        if found is not None and found.status in ("started", "suspended"):
             return "it was interrupted"
         near = self._nearest(call, self._lineage_history())
         if near is None:
@@ -191,7 +196,8 @@ class Book:
 
     def _differences(self, row: StepRecord, call: StepCall) -> list[str]:
         def text_of(name: str) -> str | None:
-            return call.blobs.get(name) or self.store.get_blob(name)
+            text = call.blobs.get(name) or self.store.get_blob(name)
+            return None if text is None else self.redactor.redact(text)
 
         parts = orjson.loads(orjson.dumps(dict(call.parts), option=orjson.OPT_NON_STR_KEYS))
         return differences(orjson.loads(row.parts), parts, text_of)

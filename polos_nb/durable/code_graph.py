@@ -46,9 +46,7 @@ Key = tuple[str, int, str]
 """Where a value was found: ("name", id of namespace, name), ("attr", id of class, name), ("obj", id, "")."""
 
 
-_MODULE_FACTS = frozenset(
-    {"__name__", "__file__", "__doc__", "__spec__", "__package__", "__loader__", "__builtins__"}
-)
+_MODULE_FACTS = frozenset({"__name__", "__file__", "__doc__", "__spec__", "__package__", "__loader__", "__builtins__"})
 """Where a module is and what it is called never counts."""
 
 
@@ -257,9 +255,7 @@ class Graph:
             if cls is not None:
                 self._state_class[key] = cls
 
-    def _resolve(
-        self, chain: Chain, scope: dict[str, Any], cells: dict[str, CellType]
-    ) -> tuple[Key, Any, Chain, str]:
+    def _resolve(self, chain: Chain, scope: dict[str, Any], cells: dict[str, CellType]) -> tuple[Key, Any, Chain, str]:
         """Where a chain leads through modules: place, object, rest of the chain, name of the module."""
         root, rest = chain[0], chain[1:]
         module = str(scope.get("__name__", ""))

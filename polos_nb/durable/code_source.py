@@ -98,9 +98,7 @@ def find_function(code: CodeType) -> FunctionNode | None:
 
 
 def _distance(made: CodeType, code: CodeType) -> tuple[bool, int]:
-    same_place = made.co_firstlineno == code.co_firstlineno and list(made.co_positions()) == list(
-        code.co_positions()
-    )
+    same_place = made.co_firstlineno == code.co_firstlineno and list(made.co_positions()) == list(code.co_positions())
     return (not same_place, abs(made.co_firstlineno - code.co_firstlineno))
 
 
@@ -257,9 +255,7 @@ def own_functions(cls: type) -> dict[str, FunctionType]:
 
 
 def _fits(node: ast.ClassDef, cls: type, index: SourceIndex, text: str) -> bool:
-    functions = {
-        item.name: item for item in node.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
+    functions = {item.name: item for item in node.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)}
     for live in own_functions(cls).values():
         name = live.__code__.co_name
         future = live.__code__.co_flags & _FUTURE_ANNOTATIONS
@@ -270,9 +266,7 @@ def _fits(node: ast.ClassDef, cls: type, index: SourceIndex, text: str) -> bool:
         if name not in functions or not any(code_text(code) == code_text(live.__code__) for code, _ in made):
             return False
     annotated = {
-        item.target.id
-        for item in node.body
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+        item.target.id for item in node.body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
     }
     # A class may gain annotations later (a decorator, a metaclass); those written in its body it cannot lose.
     return annotated == set(own_annotations(cls))

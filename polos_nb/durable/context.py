@@ -129,10 +129,17 @@ async def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs:
     """Call a function without blocking the loop: async ones are awaited, others run in a thread with this context."""
     if inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(getattr(func, "__call__", None)):  # noqa: B004
         return await func(*args, **kwargs)
-    result = await asyncio.to_thread(func, *args, **kwargs)
+    result = await asyncio.to_thread(_call, func, args, kwargs)
     if isinstance(result, Awaitable):
         return await result
     return result
+
+
+def _call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        return func(*args, **kwargs)
+    except StopIteration as error:  # a future refuses to carry it, and would never end
+        raise RuntimeError(f"{getattr(func, '__name__', 'the function')} raised StopIteration") from error
 
 
 def _call_parts(

@@ -32,6 +32,7 @@ class Slot:
     occurrence: int
     seq: int
     idempotency_key: str
+    chain: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,7 @@ class Steps:
             occurrence=occurrence,
             seq=self.book.next_seq(),
             idempotency_key=digest([run.lineage, run.horizon, mark, occurrence]),
+            chain=self._chain,
         )
 
     def wrote(self, slot: Slot) -> None:
@@ -104,10 +106,12 @@ class Steps:
 
     def inside(self, slot: Slot) -> Steps:
         """The steps inside a tool call: a branch of its own, the same for another version of the same call."""
+        call = slot.call
+        # Equal calls with a write between them both have the occurrence 0: the chain tells them apart.
         identity = digest(
-            [self.branch, slot.call.kind, slot.call.name, slot.call.parts.get("arguments"), slot.occurrence]
+            [self.branch, call.kind, call.name, call.parts.get("arguments"), slot.chain, slot.occurrence]
         )
-        return Steps(self.book, branch=identity, path=slot.path, chain=self._chain)
+        return Steps(self.book, branch=identity, path=slot.path, chain=slot.chain)
 
     async def perform(
         self,
@@ -124,9 +128,11 @@ class Steps:
         when the value cannot be kept.
         """
         book, call = self.book, slot.call
-        found = None if book.wants_fresh(call) else book.find(slot.fingerprint, slot.occurrence)
+        found = None if book.wants_fresh(call, slot.path) else book.find(slot.fingerprint, slot.occurrence)
         why = ""
-        if found is not None and found.status == "completed":
+        if found is not None and found.status == "completed" and book.wants_fresh_inside(slot.path):
+            why = "a step inside it was asked to be fresh"
+        elif found is not None and found.status == "completed":
             try:
                 return self._answer(slot, found, decode(found.output or "null", call.types), cached=True)
             except UnknownType as error:
@@ -137,7 +143,7 @@ class Steps:
             raise StepFailure(StepExecutionError(found.error, step_key=slot.path), text=found.error or "")
         book.refuse(call)
         self._settle_doubt(slot, found)
-        why = why or book.why(call, found)
+        why = why or book.why(call, found, slot.path)
         record = book.start(call, self._record(slot), slot.seq, why)
         request = dict(call.request)
         self._tell(StepStarted, slot, request=request, why=why)
@@ -156,12 +162,12 @@ class Steps:
             attempt += 1
             try:
                 value = await execute(attempt)
-                output = self.book.redactor.redact(
-                    encode(value, what=f"step {slot.path}", types=dict(slot.call.types))
-                )
+                output = self.book.redactor.redact(encode(value, what=f"step {slot.path}", types=dict(slot.call.types)))
                 kept = decode(output, slot.call.types)
             except (StepInDoubt, LiveCallRefused):
-                raise  # a step inside this one ends the run; this one has neither finished nor failed
+                # A step inside this one ends the run. This one has neither finished nor failed, nor is it in doubt.
+                self.book.store.finish_step(record.id, status="suspended", attempts=attempt)
+                raise
             except Exception as error:
                 wait = None if isinstance(error, CodecError) else retry.delay(attempt, error)
                 text = self.book.redactor.redact(one_line(error, 2000))
@@ -220,8 +226,8 @@ class Steps:
             return
         raise StepInDoubt(
             f"step {slot.path} was started and the process ended before it was known to finish; it has outside effects,"
-            f" so it is not repeated silently. If it did not happen, run the cell again with --fresh {slot.call.key}"
-            f" (fresh={slot.call.key!r} in Python)",
+            f" so it is not repeated silently. If it did not happen, run the cell again with --fresh {slot.path}"
+            f" (fresh={slot.path!r} in Python)",
             step_key=slot.path,
             run_id=self.book.run.id,
         )

@@ -106,9 +106,7 @@ def _names(text: str) -> list[str]:
 
 
 def _fill(schema: Mapping[str, Any], text: str, results: list[Message] | None = None) -> Any:
-    return {
-        name: _value(name, field, text, results or []) for name, field in (schema.get("properties") or {}).items()
-    }
+    return {name: _value(name, field, text, results or []) for name, field in (schema.get("properties") or {}).items()}
 
 
 def _value(name: str, schema: Mapping[str, Any], text: str, results: list[Message]) -> Any:

@@ -80,9 +80,7 @@ async def play(turn: Turn, request: ModelRequest, number: int) -> AsyncIterator[
         text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
         await asyncio.sleep(turn.delay)
         yield ToolCallPiece(index, name=name, arguments=text)
-        calls.append(
-            ToolCall(id=f"call_{number}_{index + 1}", function=ToolCallFunction(name=name, arguments=text))
-        )
+        calls.append(ToolCall(id=f"call_{number}_{index + 1}", function=ToolCallFunction(name=name, arguments=text)))
     yield ModelResponse(
         text=turn.text,
         tool_calls=calls,

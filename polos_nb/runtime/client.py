@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from polos_nb import ambient
-from polos_nb.agents import DEFAULT_TIMEOUT, AgentRunConfig, as_fresh
+from polos_nb.agents import DEFAULT_TIMEOUT, AgentRunConfig, as_conversation, as_fresh
 from polos_nb.errors import DefinitionError
 from polos_nb.messages import AgentResult
 from polos_nb.runtime.portal import portal
@@ -19,6 +19,7 @@ from polos_nb.settings import Mode
 from polos_nb.stores.base import Store
 from polos_nb.tools import Tool
 
+_TOOL_OPTIONS = ("conversation_id", "session_id", "user_id", "fresh", "timeout")
 _TICK = 0.05  # seconds; an idle kernel notices Stop only when its loop wakes up
 
 
@@ -77,21 +78,19 @@ class PolosClient:
 
     async def run_tool(self, tool: Tool, payload: dict[str, Any], *, options: dict[str, Any]) -> Any:
         """Drive a tool by itself to its end."""
-        options = dict(options)
-        conversation = options.pop("conversation_id", None)
-        session = options.pop("session_id", None)
-        conversation = conversation if conversation is not None else session
+        for name in options:
+            if name not in _TOOL_OPTIONS:
+                raise DefinitionError(
+                    f"tool {tool.id!r}: unknown option {name}=; the options are: {', '.join(_TOOL_OPTIONS)}"
+                )
         run = self.runtime.start_tool(
             tool,
             payload,
-            conversation_id=None if conversation is None else str(conversation),
-            user_id=options.pop("user_id", None),
-            fresh=as_fresh(options.pop("fresh", False)),
-            timeout=options.pop("timeout", DEFAULT_TIMEOUT),
+            conversation_id=as_conversation(options.get("conversation_id"), options.get("session_id")),
+            user_id=options.get("user_id"),
+            fresh=as_fresh(options.get("fresh", False)),
+            timeout=options.get("timeout", DEFAULT_TIMEOUT),
         )
-        if options:
-            run.cancel()
-            raise DefinitionError(f"tool {tool.id!r}: unknown option {next(iter(options))}=")
         return await waited(run)
 
     def __repr__(self) -> str:
@@ -122,9 +121,7 @@ class Polos(PolosClient):
     ) -> None:
         if channels:
             raise DefinitionError("Polos(channels=...) is not in this version; leave it out")
-        super().__init__(
-            api_url, api_key, project_id, deployment_id, store=store, mode=mode, cassettes=cassettes
-        )
+        super().__init__(api_url, api_key, project_id, deployment_id, store=store, mode=mode, cassettes=cassettes)
         self._token: Any = None
 
     async def start(self) -> None:
@@ -162,9 +159,11 @@ _default: list[Runtime] = []
 
 
 def default_runtime() -> Runtime:
-    """The process's own runtime, made on first use from the settings."""
+    """The process's own runtime, made on first use: a notebook's where there is one, else from the settings."""
     if not _default:
-        _default.append(Runtime(watched=_watched()))
+        made = ambient.host_runtime()
+        if not _default:  # making a notebook's runtime sets it already
+            _default.append(made or Runtime(watched=_watched()))
     return _default[0]
 
 

@@ -67,9 +67,7 @@ class Conversations:
     def history(self, place: Place) -> list[Message]:
         """The messages of the turns before, in order."""
         return [
-            Message.model_validate_json(text)
-            for run_id in place.before
-            for text in self._store.get_messages(run_id)
+            Message.model_validate_json(text) for run_id in place.before for text in self._store.get_messages(run_id)
         ]
 
 

@@ -7,7 +7,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Self
 
 from polos_nb.stores.base import RunRecord, Store
 from polos_nb.stores.owner import alive, owner_id
@@ -20,13 +20,20 @@ _active: set[str] = set()
 
 
 class Leases:
-    """The leases of one pass. `owner` names the process and this pass in it."""
+    """The leases of one pass, which lasts as long as the `with` block. `owner` names the process and this pass in it."""
 
     seconds = LEASE_SECONDS
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.owner = f"{owner_id()}/{uuid.uuid4().hex[:8]}"
+
+    def __enter__(self) -> Self:
+        _active.add(self.owner)  # before the store can name this owner: another thread may look at once
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        _active.discard(self.owner)
 
     def times(self) -> dict[str, Any]:
         """The fields of a run that begins now."""
@@ -45,20 +52,16 @@ class Leases:
 
     def take(self, run: RunRecord) -> bool:
         """Become the driver of a run that nobody drives; False when somebody was faster."""
-        return self._store.claim_run(
-            run.id, self.owner, expected=run.owner, lease_until=time.time() + self.seconds
-        )
+        return self._store.claim_run(run.id, self.owner, expected=run.owner, lease_until=time.time() + self.seconds)
 
     @contextlib.asynccontextmanager
     async def kept(self, run_id: Callable[[], str]) -> AsyncIterator[None]:
         """Renew the lease of `run_id()` (nothing while it is "") as long as the block runs."""
-        _active.add(self.owner)
         beat = asyncio.get_running_loop().create_task(self._beat(run_id))
         try:
             yield
         finally:
             beat.cancel()
-            _active.discard(self.owner)
 
     async def _beat(self, run_id: Callable[[], str]) -> None:
         while True:

@@ -192,7 +192,7 @@ class AgentLoop:
             value = parse_output(self.agent.output_schema, text)
         except OutputError as error:
             said = f"Error: {error} Call {FINAL_ANSWER} again with arguments that fit."
-            result = ToolResult(status="failed", error=str(error), **about)  # type: ignore[arg-type]
+            result = ToolResult(status="failed", error=str(error), **about)
             return Outcome(result=result, message=_tool_message(call, said), final=True, text=text)
         result = ToolResult(result=value, **about)  # type: ignore[arg-type]
         return Outcome(result=result, message=_tool_message(call, "ok"), final=True, text=text)
@@ -207,9 +207,7 @@ class AgentLoop:
             return None
 
     async def _stop_reason(self) -> str | None:
-        context = StopConditionContext(
-            steps=self._turns, agent_id=self.agent.id, agent_run_id=self._steps.book.run.id
-        )
+        context = StopConditionContext(steps=self._turns, agent_id=self.agent.id, agent_run_id=self._steps.book.run.id)
         for condition in self.agent.stop_conditions:
             if await condition.holds(context):
                 return condition.name

@@ -142,6 +142,7 @@ class Runtime:
         lineage = self._lineage(target, place)
         task = asyncio.get_running_loop().create_task(self._drive(target, run, lineage, place, timeout))
         task.add_done_callback(_retrieved)
+        task.add_done_callback(lambda done: run.close())  # also when it was cancelled before it began
         run.task = task
         return run
 
@@ -158,14 +159,13 @@ class Runtime:
         return digest([base, occurrence])
 
     # -- driving -----------------------------------------------------------------------------------
-    async def _drive(
-        self, target: Target, run: Run, lineage: str, place: Place | None, timeout: float | None
-    ) -> Any:
+    async def _drive(self, target: Target, run: Run, lineage: str, place: Place | None, timeout: float | None) -> Any:
         try:
             async with asyncio.timeout(timeout) as limit:
                 while True:
                     try:
-                        return await self._pass(target, run, lineage, place)
+                        with Leases(self.store) as leases:
+                            return await self._pass(target, run, lineage, place, leases)
                     except Superseded:
                         continue
         except TimeoutError:
@@ -175,11 +175,10 @@ class Runtime:
         finally:
             run.close()
 
-    async def _pass(self, target: Target, run: Run, lineage: str, place: Place | None) -> Any:
+    async def _pass(self, target: Target, run: Run, lineage: str, place: Place | None, leases: Leases) -> Any:
         fresh: bool | frozenset[str] = target.fresh
         if self.mode == "record" or (self.mode == "live" and not self.settings.cache):
             fresh = True
-        leases = Leases(self.store)
         record, newest, how = await self._open(target, lineage, place, fresh, leases)
         book = Book(
             store=self.store,
@@ -244,14 +243,11 @@ class Runtime:
                     return opened, opened.id, "new"
                 continue
             if newest.status == "completed":
-                current = {"previous": new.previous} if place else {}
-                return replace(newest, **current), found, "replayed"
+                return replace(newest, previous=new.previous), found, "replayed"
             if leases.take(newest):
                 return replace(newest, status="running", owner=leases.owner), found, "resumed"
 
-    def _completed(
-        self, target: Target, book: Book, place: Place | None, now: Pass, result: Any, began: float
-    ) -> Any:
+    def _completed(self, target: Target, book: Book, place: Place | None, now: Pass, result: Any, began: float) -> Any:
         usage = result.usage if isinstance(result, AgentResult) else Usage()
         value = result.result if isinstance(result, AgentResult) else result
         shown = kept_result(value, book.redactor)
@@ -314,4 +310,3 @@ def _retrieved(task: asyncio.Task[Any]) -> None:
     """Failures of a run that nobody waits for are in its transcript; asyncio need not shout about them."""
     if not task.cancelled():
         task.exception()
-

@@ -383,9 +383,7 @@ def test_keys_do_not_count(version: Callable[..., CodeVersion], name: str) -> No
 
 def test_secret_looking_values_are_not_shown(version: Callable[..., CodeVersion]) -> None:
     """Names with KEY, TOKEN, SECRET or PASSWORD, and texts shaped like keys, are explained by a hash only."""
-    parts = version(
-        "SORT_KEY = 'abc'\nH = 'Bearer abc'\nN = 'x' * 99\ndef tool(): return SORT_KEY, H, N"
-    ).parts
+    parts = version("SORT_KEY = 'abc'\nH = 'Bearer abc'\nN = 'x' * 99\ndef tool(): return SORT_KEY, H, N").parts
     assert all(parts[name].endswith("…") for name in ("SORT_KEY", "H", "N"))
 
 
@@ -459,9 +457,7 @@ def test_equal_names_are_told_apart(load: Load) -> None:
     """Two helpers of one name in two modules have a part each."""
     load("def helper(): return 1\n", "first")
     load("def helper(): return 2\n", "second")
-    parts = code_version(
-        load("import first, second\ndef tool(): return first.helper(), second.helper()").tool
-    ).parts
+    parts = code_version(load("import first, second\ndef tool(): return first.helper(), second.helper()").tool).parts
     assert sorted(parts) == ["first.helper()", "second.helper()", "tool()"]
 
 

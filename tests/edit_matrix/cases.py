@@ -40,7 +40,7 @@ def show(value):
         json.dump(value, out)
 '''
 
-CHAIN = '''
+CHAIN = """
 # %%
 async def main():
     text = "start"
@@ -50,17 +50,17 @@ async def main():
     show(text)
 
 asyncio.run(main())
-'''
+"""
 
-LIST = '''
+LIST = """
 # %%
 async def main():
     show([await ask(item) for item in ["a", "b", "c", "d"]])
 
 asyncio.run(main())
-'''
+"""
 
-FOUR = '''
+FOUR = """
 # %%
 async def first():
     return await ask("first")
@@ -73,9 +73,9 @@ async def main():
     show(sorted(answers.items()))
 
 asyncio.run(main())
-'''
+"""
 
-SAMPLES = '''
+SAMPLES = """
 # %%
 sampler = Agent(id="sampler", model=model(lambda request: "sample %d" % len(open(os.environ["JOURNAL"]).readlines())))
 
@@ -83,9 +83,9 @@ async def main():
     show([(await sampler.run("say something")).result for _ in range(3)])
 
 asyncio.run(main())
-'''
+"""
 
-PARALLEL = '''
+PARALLEL = """
 # %%
 async def main():
     names = ["left", "middle", "right"]
@@ -93,7 +93,7 @@ async def main():
     show(sorted(answers))
 
 asyncio.run(main())
-'''
+"""
 
 TOOL = '''
 # %%
@@ -129,7 +129,7 @@ async def main():
 asyncio.run(main())
 '''
 
-WRITES = '''
+WRITES = """
 # %%
 FILE = os.environ["RESULT"] + ".data"
 
@@ -159,9 +159,9 @@ async def main():
     show((await scribe.run("go")).result)
 
 asyncio.run(main())
-'''
+"""
 
-KEYS = '''
+KEYS = """
 # %%
 SERVICE_API_KEY = os.environ["SERVICE_API_KEY"]
 
@@ -180,7 +180,7 @@ async def main():
     show((await caller.run("go")).result)
 
 asyncio.run(main())
-'''
+"""
 
 DURABLE = '''
 # %%
@@ -254,7 +254,9 @@ def edited(text: str, *changes: tuple[str, str]) -> str:
     return text
 
 
-RENAMED = TOOL.replace("async def price(", "async def price_of_order(").replace("tools=[price]", "tools=[price_of_order]")
+RENAMED = TOOL.replace("async def price(", "async def price_of_order(").replace(
+    "tools=[price]", "tools=[price_of_order]"
+)
 
 
 def _cells(text: str, order: list[int]) -> str:
@@ -282,7 +284,7 @@ CASES = [
         edited(
             FOUR,
             ('    answers["alpha"] = await ask("alpha")\n', ""),
-            ('    show(', '    answers["alpha"] = await ask("alpha")\n    show('),
+            ("    show(", '    answers["alpha"] = await ask("alpha")\n    show('),
         ),
         [],
     ),
@@ -296,7 +298,9 @@ CASES = [
         [],
     ),
     Case("S10", "a tool's body edited", TOOL, edited(TOOL, (") + 1}", ") + 7}")), ["price", "llm"]),
-    Case("S11", "a helper it calls edited", TOOL, edited(TOOL, ("value * RATE", "value * RATE * 10")), ["price", "llm"]),
+    Case(
+        "S11", "a helper it calls edited", TOOL, edited(TOOL, ("value * RATE", "value * RATE * 10")), ["price", "llm"]
+    ),
     Case(
         "S12",
         "comment, docstring or whitespace",

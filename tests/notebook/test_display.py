@@ -22,10 +22,25 @@ from polos_nb.notebook.display import (
 )
 from polos_nb.transcript import Transcript
 
-ALLOWED = set(
-    "div p h1 h2 h3 h4 h5 h6 strong em code pre ul ol li table thead tbody tr th td blockquote a span br hr"
-    " details summary".split()
-)
+ALLOWED = {
+    "a",
+    "blockquote",
+    "br",
+    "code",
+    "details",
+    "div",
+    "em",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "li",
+    "ol",
+}
+ALLOWED |= {"p", "pre", "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul"}
 HOSTILE = [
     "<img src=x onerror=alert(1)>",
     "</details><script>alert(1)</script>",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from tests.loopback.weather import weather_script
 FOLDER = Path(__file__).parent
 
 # What the documents take for granted: the services behind the tools, and names that earlier snippets define.
-SERVICES = '''
+SERVICES = """
 import asyncio, uuid
 from polos_nb import Agent, PolosClient, tool, WorkflowContext
 from types import SimpleNamespace
@@ -43,9 +44,9 @@ class EmailService:
 
 weather_api, search_api, email_service = WeatherService(), SearchService(), EmailService()
 client = PolosClient()
-'''
+"""
 
-AGENTS = '''
+AGENTS = """
 @tool(description="Get weather for a city")
 async def get_weather(city: str) -> dict:
     return await weather_api.get(city)
@@ -57,7 +58,7 @@ weather_agent = an_agent("weather-agent", "openai", "gpt-4o")
 chat_agent = an_agent("chat-agent", "openai", "gpt-4o")
 openai_agent = an_agent("openai-agent", "openai", "o3-mini")
 anthropic_agent = an_agent("anthropic-agent", "anthropic", "claude-sonnet-4-5")
-'''
+"""
 
 
 @dataclass
@@ -239,6 +240,4 @@ def test_conversation_of_the_page(notebook: Any) -> None:
 
 
 def _json(results: list[Any]) -> list[Any]:
-    import json
-
-    return [json.loads(result if isinstance(result, str) else result["content"]) for result in results]
+    return [json.loads(result.content) for result in results]

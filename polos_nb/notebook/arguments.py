@@ -1,0 +1,227 @@
+"""The grammar of the magics: one parser each, used for the arguments, for help and for completion."""
+
+from __future__ import annotations
+
+import argparse
+import builtins
+import difflib
+import json
+import keyword
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from polos_nb.errors import ConfigurationError
+
+_STEP = re.compile(r"\d+\.[^\s\"']+$")
+_ALL = "*"
+
+Namespace = argparse.Namespace
+
+
+class HelpAsked(Exception):  # noqa: N818 - a message, not an error
+    """Somebody wrote `-h`; the text is the help."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises: ConfigurationError with the remedy, or HelpAsked."""
+
+    def __init__(self, magic: str, **options: Any) -> None:
+        self.magic = magic
+        super().__init__(
+            prog=magic,
+            allow_abbrev=False,
+            add_help=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **options,
+        )
+        self.add_argument("-h", "--help", action="store_true", help="show this help")
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one sentence."""
+        raise ConfigurationError(f"{self.magic}: {_plainer(message)}; {self.magic} -h shows how to write it")
+
+    def flags(self) -> list[str]:
+        """All flags, long forms first."""
+        known = [flag for action in self._actions for flag in action.option_strings]
+        return sorted(known, key=lambda flag: (not flag.startswith("--"), flag))
+
+    def takes_value(self, flag: str) -> bool:
+        """Whether a value follows this flag."""
+        action = self._option_string_actions.get(flag)
+        return action is not None and action.nargs != 0
+
+    def choices_of(self, flag: str) -> list[str]:
+        """The values that a flag knows, if it is a fixed set."""
+        action = self._option_string_actions.get(flag)
+        return [str(choice) for choice in action.choices] if action is not None and action.choices else []
+
+    def parse_line(self, line: str) -> Namespace:
+        """The arguments of a magic's line. Raises ConfigurationError, or HelpAsked with the help as its text."""
+        return self.parse_tokens(split_line(line, self.magic))
+
+    def parse_tokens(self, tokens: Sequence[str]) -> Namespace:
+        """The same for tokens."""
+        if "-h" in tokens or "--help" in tokens:
+            raise HelpAsked(self.format_help())
+        known, rest = self.parse_known_intermixed_args(_fresh_joined(tokens))
+        if rest:
+            self._refuse(rest[0])
+        return known
+
+    def _refuse(self, token: str) -> NoReturn:
+        if not token.startswith("-"):
+            self.error(f"unexpected {token!r}")
+        flag = token.partition("=")[0]
+        self.error(f"there is no {flag}{did_you_mean(flag, self.flags())}")
+
+
+def split_line(line: str, magic: str) -> list[str]:
+    """A line as a shell would split it. Raises ConfigurationError for an open quote."""
+    try:
+        return shlex.split(line)
+    except ValueError:
+        raise ConfigurationError(
+            f'{magic}: a quote is not closed in: {line.strip()}; put text with an apostrophe into "double quotes"'
+        ) from None
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """`; did you mean X?`, or what there is, or "".
+
+    >>> did_you_mean("rnus", ["runs", "show"])
+    '; did you mean runs?'
+    """
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; there is {', '.join(known)}" if 0 < len(known) <= 8 else ""
+
+
+def params_of(pairs: Sequence[str] | None, magic: str) -> dict[str, Any]:
+    """`-p KEY=JSON` as a mapping; what is not JSON is a text.
+
+    >>> params_of(["temperature=0.5", "reasoning_effort=high"], "%%polos_run")
+    {'temperature': 0.5, 'reasoning_effort': 'high'}
+    """
+    out: dict[str, Any] = {}
+    for pair in pairs or ():
+        key, equals, text = pair.partition("=")
+        if not equals or not key.isidentifier():
+            raise ConfigurationError(f"{magic}: -p {pair} is not KEY=JSON; write for example -p temperature=0.5")
+        try:
+            out[key] = json.loads(text)
+        except ValueError:
+            if text[:1] in ("{", "[", '"'):
+                raise ConfigurationError(
+                    f"{magic}: -p {pair} is not JSON; put it into single quotes: -p '{key}={{\"a\": 1}}'"
+                ) from None
+            out[key] = text
+    return out
+
+
+def variable_name(name: str, magic: str, what: str = "NAME") -> str:
+    """A name that can be bound. Raises ConfigurationError for any other."""
+    if not name.isidentifier() or keyword.iskeyword(name):
+        near = re.sub(r"\W", "_", name)
+        hint = f"; write {near}" if near.isidentifier() and not keyword.iskeyword(near) else ""
+        raise ConfigurationError(f"{magic}: {what} {name!r} is not a Python name{hint}")
+    return name
+
+
+def shadows(name: str) -> bool:
+    """Whether a name hides a builtin."""
+    return hasattr(builtins, name)
+
+
+def _plainer(message: str) -> str:
+    missing = message.removeprefix("the following arguments are required: ")
+    return f"{missing} is missing" if missing != message else message
+
+
+def _fresh_joined(tokens: Sequence[str]) -> list[str]:
+    """`--fresh 2.llm` as `--fresh=2.llm`; a `--fresh` alone never takes the prompt behind it."""
+    out: list[str] = []
+    for token in tokens:
+        if out and out[-1] == f"--fresh={_ALL}" and _STEP.match(token):
+            out[-1] = f"--fresh={token}"
+        else:
+            out.append(f"--fresh={_ALL}" if token == "--fresh" else token)
+    return out
+
+
+def fresh_of(values: Sequence[str] | None) -> bool | list[str]:
+    """What `--fresh` says, for `Agent.with_input`."""
+    if not values:
+        return False
+    return True if _ALL in values else list(values)
+
+
+def agent_parser() -> Parser:
+    """The grammar of `%%polos_agent`."""
+    parser = Parser(
+        "%%polos_agent",
+        description="Define an agent. The body is its system prompt, with {{ expr }} for values of the notebook;\n"
+        "it may start with a YAML head between two lines of ---.",
+        epilog="Example:\n  %%polos_agent bot -m openai/gpt-4o -t get_weather --max-steps 8\n  You are helpful.",
+    )
+    add = parser.add_argument
+    add("name", metavar="NAME", help="the variable to bind; the id is the same with - for _")
+    add("--id", help="another id")
+    add("-m", "--model", metavar="PROVIDER/MODEL", help="for example openai/gpt-4o, or demo")
+    add("-t", "--tools", metavar="TOOL", nargs="+", action="extend", help="tools by name: a,b or a b")
+    add("-o", "--output", metavar="SCHEMA", help="the type of the answer, by its name in the notebook")
+    add("--max-steps", type=int, metavar="N", help="stop after N calls of the model")
+    add("--max-tokens", type=int, metavar="N", help="stop when all calls together reach N tokens")
+    add("--max-output-tokens", type=int, metavar="N", help="limit of one answer, given to the provider")
+    add("--temperature", type=float, metavar="T", help="given to the provider")
+    add("--base-url", metavar="URL", help="where the provider is reached")
+    _add_common(add)
+    return parser
+
+
+def tool_parser() -> Parser:
+    """The grammar of `%%polos_tool`."""
+    parser = Parser(
+        "%%polos_tool",
+        description="Define a tool. The body is Python with exactly one public function.",
+        epilog='Example:\n  %%polos_tool --effect read\n  def get_weather(city: str) -> str:\n      "Weather."',
+    )
+    add = parser.add_argument
+    add("name", metavar="NAME", nargs="?", help="the tool's id; the function's name without it")
+    add("--id", help="the same as NAME")
+    add("--effect", choices=["read", "write"], default="read", help="write: it changes the world (read)")
+    add("--retries", type=int, default=0, metavar="N", help="further attempts after a failure (0)")
+    add("--timeout", type=float, metavar="S", help="seconds per attempt (none)")
+    add("--version", metavar="N", help="a version in place of the hash of the code")
+    add("--desc", metavar="TEXT", help="what the model is told; the docstring without it")
+    return parser
+
+
+def run_parser() -> Parser:
+    """The grammar of `%%polos_run` and `%polos_run`."""
+    parser = Parser(
+        "%polos_run",
+        description="Run an agent, show the run, and give its result. Running it again comes back to the same run.",
+        epilog='Example:\n  %polos_run bot "What is the weather?"\n  %%polos_run bot --as answer\n  Compare {{ a }}.',
+    )
+    add = parser.add_argument
+    add("agent", metavar="AGENT", help="an agent, by its name or id")
+    add("prompt", metavar="PROMPT", nargs="*", help="the message; in a cell magic it is the body")
+    add("--as", dest="bind", metavar="VAR", help="bind the result to a variable")
+    add("-s", "--session", "--conversation", metavar="ID", help="the conversation it belongs to; new starts one")
+    add("--fresh", nargs="?", action="append", metavar="STEP", help="execute again: all, or --fresh=STEP")
+    add("--timeout", type=float, metavar="S", help="seconds for the whole run")
+    add("--render", choices=["auto", "live", "static", "plain"], help="how the run is shown")
+    add("-q", "--quiet", action="store_true", help="show nothing")
+    _add_common(add)
+    return parser
+
+
+def _add_common(add: Callable[..., Any]) -> None:
+    add("-p", "--param", dest="params", metavar="KEY=JSON", action="append", help="a parameter for the provider")
+    add("--no-interp", action="store_true", help="leave {{ }} alone")
+
+
+AGENT, TOOL, RUN = agent_parser(), tool_parser(), run_parser()

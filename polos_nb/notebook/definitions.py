@@ -1,0 +1,237 @@
+"""Makes agents and tools of cells: what `%%polos_agent` and `%%polos_tool` do."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from polos_nb.agents import Agent
+from polos_nb.errors import ConfigurationError, DefinitionError
+from polos_nb.notebook.arguments import AGENT, TOOL, Namespace, did_you_mean, params_of, variable_name
+from polos_nb.notebook.head import split_head
+from polos_nb.notebook.interpolate import Interpolated, interpolate, strip_markers
+from polos_nb.notebook.lookup import find_tool, find_type
+from polos_nb.stop_conditions import (
+    StopCondition,
+    StopConditionFactory,
+    executed_tool,
+    has_text,
+    max_steps,
+    max_tokens,
+)
+from polos_nb.tools import Tool
+
+_BUILT_IN = {"max_steps": max_steps, "max_tokens": max_tokens, "executed_tool": executed_tool, "has_text": has_text}
+# What every provider calls by these names; anything else goes into `params:`.
+PARAMETERS = (
+    "thinking", "reasoning", "reasoning_effort", "top_p", "top_k", "seed", "stop", "presence_penalty",
+    "frequency_penalty", "tool_choice", "parallel_tool_calls", "service_tier", "extra_body", "extra_headers",
+)  # fmt: skip
+HEAD_KEYS = (
+    "id", "provider", "model", "tools", "output_schema", "stop_conditions", "max_steps", "max_tokens", "description",
+    "temperature", "max_output_tokens", "base_url", "params", *PARAMETERS,
+)  # fmt: skip
+
+
+def define_agent(line: str, body: str, names: Mapping[str, Any], *, model: str = "", interp: bool = True) -> Agent:
+    """The agent of a `%%polos_agent` cell, not yet bound. Its `interpolated` says what went into the prompt.
+
+    `model` is the notebook's default. Raises ConfigurationError or DefinitionError, with the remedy.
+    """
+    given = AGENT.parse_line(line)
+    variable_name(given.name, AGENT.magic)
+    head, prompt = split_head(strip_markers(body), HEAD_KEYS)
+    said = (
+        interpolate(prompt.strip(), names) if interp and not given.no_interp else Interpolated(prompt.strip(), {})
+    )
+    provider, name = _model(given.model or head.get("model") or model, head.get("provider"))
+    params = {key: head[key] for key in PARAMETERS if key in head}
+    params |= _mapping(head.get("params"), "params") | params_of(given.params, AGENT.magic)
+    schema = given.output or head.get("output_schema")
+    temperature = params.pop("temperature", None)
+    agent = Agent(
+        id=given.id or head.get("id") or given.name.replace("_", "-"),
+        provider=provider,
+        model=name,
+        description=head.get("description"),
+        system_prompt=said.text or None,
+        tools=[find_tool(tool, names) for tool in _tool_names(given.tools, head.get("tools"))],
+        temperature=_first(given.temperature, temperature, head.get("temperature")),
+        max_output_tokens=_first(given.max_output_tokens, head.get("max_output_tokens")),
+        provider_base_url=given.base_url or head.get("base_url"),
+        stop_conditions=_conditions(given, head, names),
+        output_schema=find_type(str(schema), names) if schema else None,
+        model_params=params,
+    )
+    agent.interpolated = said.echo  # type: ignore[attr-defined]
+    return agent
+
+
+def agent_info(agent: Agent, name: str = "") -> dict[str, Any]:
+    """What an agent's card shows."""
+    schema = agent.output_schema
+    return {
+        "id": agent.id,
+        "name": name or agent.id,
+        "provider": agent.provider,
+        "model": agent.model_name,
+        "tools": [
+            {"name": tool.id, "signature": signature_of(tool), "effect": tool.effect}
+            if isinstance(tool, Tool)
+            else {"name": str(tool.get("type", "built-in")), "signature": str(tool.get("type", "built-in"))}
+            for tool in agent.tools
+        ],
+        "system_prompt": agent.system_prompt,
+        "interpolated": getattr(agent, "interpolated", {}),
+        "stop_conditions": [_condition_text(condition) for condition in agent.stop_conditions],
+        "output_schema": getattr(schema, "__name__", str(schema)) if schema is not None else None,
+        "definition": agent.__polos_version__()[:8],
+        "note": "the offline demo model: no model is called" if agent.provider == "demo" else "",
+    }
+
+
+def tool_info(tool: Tool) -> dict[str, Any]:
+    """What a tool's card shows."""
+    return {
+        "id": tool.id,
+        "signature": signature_of(tool),
+        "description": tool.description,
+        "effect": tool.effect,
+        "version": tool.version().digest[:8],
+    }
+
+
+def signature_of(tool: Tool) -> str:
+    """A tool as it is called, without the context and the notebook's own module name."""
+    try:
+        signature = inspect.signature(tool.func)
+    except (TypeError, ValueError):
+        return f"{tool.id}(...)"
+    parameters = [p for p in signature.parameters.values() if p.name != "ctx"]
+    text = f"{tool.id}{signature.replace(parameters=parameters)}".replace("__main__.", "")
+    return re.sub(r" at 0x[0-9a-f]+", "", text)
+
+
+def define_tool(line: str, body: str, ip: Any) -> Tool:
+    """Execute a `%%polos_tool` cell in the notebook and bind its function's name to the tool.
+
+    Raises DefinitionError, with the remedy, when there is not exactly one public function, or another tool has the id.
+    """
+    given = TOOL.parse_line(line)
+    tree = ast.parse(body)
+    function = _public_function(tree)
+    # The compiler's cache is what inspect.getsource and tracebacks look into.
+    filename = ip.compile.cache(body, ip.execution_count, raw_code=body)
+    names = ip.user_ns
+    missing = object()
+    before = names.get(function, missing)
+    exec(ip.compile(body, filename, "exec"), names)
+    try:
+        return _bind(given, function, names)
+    except BaseException:
+        if before is missing:
+            names.pop(function, None)
+        else:
+            names[function] = before
+        raise
+
+
+def _bind(given: Namespace, function: str, names: dict[str, Any]) -> Tool:
+    made = names[function]
+    tool = made if isinstance(made, Tool) else None
+    if tool is None:
+        tool = Tool(
+            given.id or given.name or function,
+            given.desc,
+            None,
+            made,
+            effect=given.effect,
+            version=given.version,
+            max_retries=given.retries,
+            timeout=given.timeout,
+        )
+    for name, other in list(names.items()):
+        if isinstance(other, Tool) and not name.startswith("_") and other.id == tool.id:
+            if other.__name__ != tool.__name__:
+                raise DefinitionError(
+                    f"the tool id {tool.id!r} belongs to {name}; give this one another: %%polos_tool --id {function}"
+                )
+    names[function] = tool
+    return tool
+
+
+def _public_function(tree: ast.Module) -> str:
+    functions = [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_")
+    ]
+    if len(functions) != 1:
+        found = f"found {', '.join(functions)}: start the names of helpers with _" if functions else "found none"
+        raise DefinitionError(f"%%polos_tool needs exactly one public function; {found}")
+    return functions[0]
+
+
+def _model(given: Any, provider: Any) -> tuple[str | None, str | None]:
+    text = str(given) if given else ""
+    if provider:
+        return str(provider), text or None
+    if text == "demo":
+        return "demo", "demo"
+    if text and "/" not in text:
+        raise ConfigurationError(f"model {text!r} has no provider; write for example -m openai/{text}")
+    before, _, after = text.partition("/")
+    return before or None, after or None
+
+
+def _tool_names(flags: Sequence[str] | None, head: Any) -> list[str]:
+    listed = [head] if isinstance(head, str) else list(head or ())
+    words = [word for item in [*listed, *(flags or ())] for word in re.split(r"[,\s]+", str(item)) if word]
+    return list(dict.fromkeys(words))
+
+
+def _conditions(given: Namespace, head: Mapping[str, Any], names: Mapping[str, Any]) -> list[StopCondition]:
+    out: list[StopCondition] = []
+    steps = _first(given.max_steps, head.get("max_steps"))
+    tokens = _first(given.max_tokens, head.get("max_tokens"))
+    out += [max_steps(limit=steps)] if steps is not None else []
+    out += [max_tokens(limit=tokens)] if tokens is not None else []
+    listed = head.get("stop_conditions") or []
+    entries = list(listed.items()) if isinstance(listed, dict) else listed if isinstance(listed, list) else [listed]
+    for entry in entries:
+        pairs = entry.items() if isinstance(entry, dict) else [entry if isinstance(entry, tuple) else (entry, None)]
+        out += [_condition(str(name), settings, names) for name, settings in pairs]
+    return out
+
+
+def _condition(name: str, settings: Any, names: Mapping[str, Any]) -> StopCondition:
+    found = names.get(name, _BUILT_IN.get(name))
+    if isinstance(found, StopConditionFactory):
+        if settings is not None and not isinstance(settings, dict):
+            fields = list(found.config_type.model_fields) if found.config_type else []
+            settings = {fields[0]: settings} if len(fields) == 1 else settings
+        return found.condition(settings)
+    if isinstance(found, StopCondition):
+        return found
+    known = [*_BUILT_IN, *(n for n, v in names.items() if isinstance(v, StopConditionFactory))]
+    raise ConfigurationError(f"there is no stop condition {name}{did_you_mean(name, known)}")
+
+
+def _condition_text(condition: StopCondition) -> str:
+    config = condition.config.model_dump() if condition.config else {}
+    return f"{condition.name}({', '.join(f'{key}={value!r}' for key, value in config.items())})"
+
+
+def _mapping(value: Any, what: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"%%polos_agent: {what}: must be a mapping, such as {what}: {{top_p: 0.9}}")
+    return dict(value)
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,150 @@
+"""Shows a run while it is driven and when it has ended, in the way that whoever looks can see."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any, Protocol
+
+from IPython.display import display, update_display
+
+from polos_nb.errors import ConfigurationError
+from polos_nb.notebook.arguments import did_you_mean
+from polos_nb.notebook.display import Bundle, bundle
+from polos_nb.notebook.kernel_compat import in_kernel, watching
+from polos_nb.safe_text import Limits
+from polos_nb.transcript import Transcript
+from polos_nb.transcript_text import answer_value, plain_answer, status_line
+
+RENDERERS = ("auto", "live", "static", "plain")
+_UPDATE = 0.5  # seconds between updates: an update sends the whole output again
+
+
+class Painter(Protocol):
+    """Shows one run: `begin` once, `tick` as often as wanted, `end` once."""
+
+    def begin(self) -> None:
+        """The run has been started."""
+
+    def tick(self) -> None:
+        """Time has passed."""
+
+    def end(self) -> None:
+        """The run has ended, well or not."""
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def begin(self) -> None:
+        """Nothing."""
+
+    def tick(self) -> None:
+        """Nothing."""
+
+    def end(self) -> None:
+        """Nothing."""
+
+
+class Static(Quiet):
+    """One output at the end, and nothing else: what tests compare."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        self._transcript = transcript
+
+    def end(self) -> None:
+        """Show the run."""
+        _display(bundle(self._transcript))
+
+
+class Live:
+    """An output that is there at once, follows the run, and is the static one at the end."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        self._transcript = transcript
+        self._display_id = uuid.uuid4().hex
+        self._painted = 0.0
+        self._version = -1
+
+    def begin(self) -> None:
+        """Show the empty run."""
+        self._version = self._transcript.version
+        _display(bundle(self._transcript, live=True), display_id=self._display_id)
+        self._painted = time.monotonic()
+
+    def tick(self) -> None:
+        """Show what is new, at most twice a second."""
+        if self._transcript.version == self._version or time.monotonic() - self._painted < _UPDATE:
+            return
+        version = self._transcript.version
+        try:
+            shown = bundle(self._transcript, live=True)
+        except RuntimeError:  # another thread is adding to the run; the next tick sees all of it
+            return
+        self._version = version
+        self._painted = time.monotonic()
+        _update(shown, self._display_id)
+
+    def end(self) -> None:
+        """Replace it by what stays."""
+        _update(bundle(self._transcript), self._display_id)
+
+
+class Plain:
+    """Lines of text on stdout: one for each step when it has ended, then the answer."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        self._transcript = transcript
+        self._printed: set[str] = set()
+
+    def begin(self) -> None:
+        """Nothing yet."""
+
+    def tick(self) -> None:
+        """Print the steps that have ended since."""
+        try:
+            lines = self._transcript.live_text().splitlines()[1:]
+            items = list(self._transcript.walk())
+        except RuntimeError:
+            return
+        for item, line in zip(items, lines, strict=False):
+            if not item.open and item.step_key not in self._printed:
+                self._printed.add(item.step_key)
+                print(line, flush=True)  # noqa: T201 - in a terminal this is the output
+
+    def end(self) -> None:
+        """Print the rest, and the answer."""
+        self.tick()
+        value = answer_value(self._transcript)
+        text = "" if value is None else plain_answer(value, Limits())
+        for part in (text, status_line(self._transcript)):
+            if part:
+                print(part, flush=True)  # noqa: T201
+
+
+def painter_for(ip: Any, transcript: Transcript, *, asked: str | None, default: str, environment: str | None) -> Painter:
+    """The painter for a shell: the environment wins over what the cell asks for, that over the default.
+
+    "auto": static when nobody is watching, plain in a terminal, else live.
+    """
+    chosen = environment or asked or default or "auto"
+    if chosen not in RENDERERS:
+        raise ConfigurationError(f"render {chosen!r} is unknown{did_you_mean(chosen, RENDERERS)}")
+    if chosen == "auto":
+        chosen = "static" if not watching(ip) else "live" if in_kernel(ip) else "plain"
+    return {"live": Live, "plain": Plain}.get(chosen, Static)(transcript)
+
+
+def show(shown: Bundle) -> None:
+    """Show a bundle of MIME types once."""
+    _display(shown)
+
+
+def _display(shown: Bundle, **options: Any) -> None:
+    data, metadata = shown
+    display(data, metadata=metadata, raw=True, **options)
+
+
+def _update(shown: Bundle, display_id: str) -> None:
+    data, metadata = shown
+    update_display(data, metadata=metadata, raw=True, display_id=display_id)
