@@ -9,9 +9,11 @@ from typing import Any
 
 from polos_nb import ambient
 from polos_nb.codec import digest
+from polos_nb.durable.code_version import code_version
 from polos_nb.errors import DefinitionError
 from polos_nb.messages import AgentResult
 from polos_nb.models.base import Model
+from polos_nb.schema import output_schema
 from polos_nb.stop_conditions import StopCondition, as_conditions
 from polos_nb.tools import Tool, split_client
 
@@ -102,7 +104,7 @@ class Agent:
                 )
                 for index, tool in enumerate(self.tools)
             },
-            "output": digest(getattr(self.output_schema, "__name__", repr(self.output_schema))),
+            "output": digest(None if self.output_schema is None else output_schema(self.output_schema)),
             "settings": digest(
                 [self.temperature, self.max_output_tokens, self.model_params, [_said(c) for c in self.stop_conditions]]
             ),
@@ -262,5 +264,6 @@ def as_fresh(value: Any) -> bool | frozenset[str]:
     return frozenset(str(item) for item in value or ())
 
 
-def _said(condition: StopCondition) -> str:
-    return f"{condition.name}({condition.config.model_dump_json() if condition.config else ''})"
+def _said(condition: StopCondition) -> list[str]:
+    settings = condition.config.model_dump_json() if condition.config else ""
+    return [condition.name, settings, code_version(condition.function).digest]

@@ -73,8 +73,8 @@ def _run_demo(notebook: Path) -> None:
 
 def _report(done: Execution) -> None:
     for run in done.runs:
-        executed, kept = run.get("live_steps", 0), run.get("cached_steps", 0)
-        name = run.get("target_id") or "run"
+        executed, kept = run.get("live", 0), run.get("cached", 0)
+        name = run.get("target") or "run"
         if executed:
             click.echo(f"   {name}: {executed} steps executed, {kept} answered from the store")
         else:

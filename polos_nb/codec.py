@@ -13,11 +13,12 @@ from typing import Any
 
 import orjson
 
+from polos_nb.codec_arrays import difference
 from polos_nb.codec_decode import Decoder
 from polos_nb.codec_encode import Encoder, is_plain
 from polos_nb.codec_plain import to_plain, to_text
 from polos_nb.codec_types import UnknownType, remember, types_of
-from polos_nb.errors import CodecError
+from polos_nb.errors import CodecError, one_line
 
 __all__ = [
     "UnknownType",
@@ -49,8 +50,16 @@ def encode(value: Any, *, what: str = "value", types: Mapping[str, type] | None 
             pass
     encoder = Encoder(what)
     text = _dump(encoder.value(value, None), what).decode()
+    known = {**(types or {}), **encoder.classes}
+    for frame, tree, path in encoder.frames:
+        try:
+            why = difference(frame, Decoder(known).value(tree))
+        except Exception as error:  # whatever pandas says of values that it cannot rebuild or compare
+            why = one_line(error)
+        if why is not None:
+            raise encoder.refuse_array(frame, path, why)
     if encoder.classes:
-        _check(text, what, {**(types or {}), **encoder.classes})
+        _check(text, what, known)
     return text
 
 

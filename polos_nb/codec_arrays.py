@@ -62,7 +62,7 @@ def _decode_numpy(tag: str, body: Any, decode: Code) -> Any:
         return np.bytes_(base64.b64decode(body))
     if tag == "$np.objects":
         shape, items = body
-        made = np.empty(len(items), dtype=object)
+        made: Any = np.empty(len(items), dtype=object)
         for n, item in enumerate(items):
             made[n] = decode(item)
         return made.reshape(shape)
@@ -98,13 +98,13 @@ def _encode_pandas(value: Any, encode: Code) -> dict[str, Any]:
     return tree
 
 
-def verify_array(value: Any, back: Any) -> str | None:
+def difference(value: Any, back: Any) -> str | None:
     """Why a decoded pandas value is not the one that was encoded; None when it is."""
     pd: Any = sys.modules["pandas"]
     if type(value) is not type(back):
         return f"it comes back as a {type(back).__name__}"
     if isinstance(value, (pd.DataFrame, pd.Series)):
-        if why := verify_array(value.index, back.index):
+        if why := difference(value.index, back.index):
             return f"its index does not come back equal: {why}"
         if value.attrs:
             return "its .attrs are not kept"
@@ -114,7 +114,7 @@ def verify_array(value: Any, back: Any) -> str | None:
             return None if value.dtype == back.dtype else f"its dtype {value.dtype} is not kept"
         if list(value.dtypes) != list(back.dtypes):
             return "its dtypes are not kept"
-        return verify_array(value.columns, back.columns)
+        return difference(value.columns, back.columns)
     if isinstance(value, pd.Index):
         same = value.equals(back) and value.dtype == back.dtype and list(value.names) == list(back.names)
         if getattr(value, "freq", None) != getattr(back, "freq", None):
@@ -189,7 +189,7 @@ def _revive_index(body: list[Any], decode: Code) -> Any:
     values = _revive_column(body[1], decode)
     made = pd.Index(values, dtype=values.dtype, name=decode(body[2]))
     if body[3] is not None:
-        made.freq = body[3]  # type: ignore[attr-defined]
+        made.freq = body[3]
     return made
 
 

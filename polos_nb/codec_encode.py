@@ -81,6 +81,7 @@ class Encoder:
         self.what = what
         self.canonical = canonical
         self.classes: dict[str, type] = {}
+        self.frames: list[tuple[Any, Any, PathPart]] = []  # pandas values with their trees, to be checked
         self._open: set[int] = set()  # ids of the containers around the current value
 
     def value(self, value: Any, path: PathPart) -> Any:
@@ -205,11 +206,16 @@ class Encoder:
 
     def _array(self, value: Any, path: PathPart) -> Any:
         try:
-            return encode_array(value, lambda item: self.value(item, (path, "index", "...")))
+            tree = encode_array(value, lambda item: self.value(item, (path, "index", "...")))
         except ValueError as error:
-            raise self.refuse(
-                value, path, str(error), "write it to a file and return the path, or return plain data"
-            ) from error
+            raise self.refuse_array(value, path, str(error)) from error
+        if not self.canonical and next(iter(tree)).startswith("$pd."):
+            self.frames.append((value, tree, path))
+        return tree
+
+    def refuse_array(self, value: Any, path: PathPart, why: str) -> CodecError:
+        """The error for a numpy or pandas value that cannot be kept."""
+        return self.refuse(value, path, why, "write it to a file and return the path, or return plain data")
 
     def _unsupported(self, value: Any, path: PathPart) -> CodecError:
         if isinstance(value, (str, bytes, int, float, dict, list, tuple, set, frozenset)):
@@ -217,11 +223,13 @@ class Encoder:
             return self.refuse(value, path, fix=f"convert it first, for example with {base.__name__}(value)")
         if isinstance(value, BaseException):
             return self.refuse(value, path, "an exception is not data", "raise it, or return its text")
+        if hasattr(value, "fileno"):
+            return self.refuse(value, path, "an open resource", "return what was read from it, or a path or URL")
         if hasattr(value, "__aiter__") or hasattr(value, "__next__"):
             return self.refuse(value, path, "it can be read only once", "return list(value)")
         if hasattr(value, "__await__"):
             return self.refuse(value, path, "it was not awaited", "await it and return what it gives")
-        if hasattr(value, "fileno") or hasattr(value, "close"):
+        if hasattr(value, "close") and not isinstance(value, type):
             return self.refuse(value, path, "an open resource", "return what was read from it, or a path or URL")
         if callable(value):
             return self.refuse(value, path, "code is not kept", "return what it computes, or a name for it")

@@ -6,21 +6,25 @@ import base64
 import dataclasses
 import json
 import math
+from collections import deque
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import AnyUrl, BaseModel, Secret, SecretBytes, SecretStr
 
-from polos_nb.errors import CodecError
+from polos_nb.errors import CodecError, one_line
 
 _ROWS = 50  # of a table; a model gets the shape of the rest
-_AS_TEXT = (Decimal, Fraction, UUID, PurePath, timedelta, complex)
+_IPS = (IPv4Address, IPv4Network, IPv6Address, IPv6Network)
+# The text of a secret is asterisks.
+_AS_TEXT = (Decimal, Fraction, UUID, PurePath, timedelta, complex, AnyUrl, Secret, SecretStr, SecretBytes, *_IPS)
 
 
 def to_plain(value: Any) -> Any:
@@ -50,11 +54,18 @@ def _plain(value: Any, depth: int) -> Any:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, BaseModel):
-        fields = {**value.__dict__, **(value.model_extra or {})}
-        return {name: _plain(item, depth + 1) for name, item in fields.items()}
+        return _plain(_dumped(value), depth + 1)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name), depth + 1) for field in dataclasses.fields(value)}
     return _container(value, depth)
+
+
+def _dumped(value: BaseModel) -> Any:
+    """A model by its own serializers and exclusions; the values inside stay as they are."""
+    try:
+        return value.model_dump(warnings=False)
+    except Exception as error:  # a serializer of the user's may raise anything
+        raise CodecError(f"a {type(value).__qualname__} cannot be told to a model: {one_line(error)}") from error
 
 
 def _container(value: Any, depth: int) -> Any:
@@ -62,7 +73,7 @@ def _container(value: Any, depth: int) -> Any:
         return {_key(name): _plain(item, depth + 1) for name, item in value.items()}
     if isinstance(value, tuple) and (names := getattr(value, "_fields", None)):
         return {name: _plain(item, depth + 1) for name, item in zip(names, value, strict=True)}
-    if isinstance(value, list | tuple | range):
+    if isinstance(value, list | tuple | range | deque):
         return [_plain(item, depth + 1) for item in value]
     if isinstance(value, set | frozenset):
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import threading
 import typing
 import weakref
@@ -111,14 +112,14 @@ def types_of(annotation_or_value: Any) -> dict[str, type]:
     typed dicts. An annotation that cannot be resolved is passed over.
     """
     found: dict[str, type] = {}
-    _collect(annotation_or_value, found, set())
+    _collect(annotation_or_value, found, {})
     return found
 
 
-def _collect(thing: Any, found: dict[str, type], seen: set[int]) -> None:
+def _collect(thing: Any, found: dict[str, type], seen: dict[int, Any]) -> None:
     if id(thing) in seen or thing is None or (isinstance(thing, (str, bytes, int, float)) and not _is_enum(thing)):
         return
-    seen.add(id(thing))
+    seen[id(thing)] = thing  # held, so that no later hint gets the same id
     if isinstance(thing, type) and typing.get_origin(thing) is None:
         kind = kind_of(thing)
         if kind is not None:
@@ -136,7 +137,7 @@ def _collect(thing: Any, found: dict[str, type], seen: set[int]) -> None:
     _collect_value(thing, found, seen)
 
 
-def _collect_value(value: Any, found: dict[str, type], seen: set[int]) -> None:
+def _collect_value(value: Any, found: dict[str, type], seen: dict[int, Any]) -> None:
     if isinstance(value, Mapping):
         for pair in value.items():
             for part in pair:
@@ -166,6 +167,6 @@ def _field_hints(cls: type) -> list[Any]:
         try:
             return list(typing.get_type_hints(cls).values())
         except Exception:  # a name that only exists elsewhere: what is resolved already still helps
-            raw = list(cls.__dict__.get("__annotations__", {}).values())
+            raw = list(inspect.get_annotations(cls).values())
             return [hint for hint in raw if not isinstance(hint, str)]
     return []

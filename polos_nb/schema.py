@@ -6,17 +6,20 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, get_type_hints
+from types import SimpleNamespace
+from typing import Annotated, Any, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from polos_nb.errors import ArgumentsError, DefinitionError, OutputError
 
+_INSIDE = "argument_"  # before parameter names, since a model's fields cannot be called "schema" or "copy"
 _CONTEXTS = {"WorkflowContext", "AgentContext"}
 _SECTION = re.compile(r"^\s*(Args|Arguments|Parameters|Returns|Raises|Yields|Examples?|Notes?):?\s*$")
-_ITEM = re.compile(r"^\s*(?::param\s+)?(\w+)\s*(?:\([^)]*\)|:\s*[\w\[\], |.]+)?\s*:\s*(.*)$")
+_ITEM = re.compile(r"^\s*(?::param\s+(?:[\w\[\], |.]+\s+)?)?(\w+)\s*(?:\([^)]*\)|:\s*[\w\[\], |.]+)?\s*:\s*(.*)$")
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class FunctionSchema:
             if self._single_keyword:
                 return head, {self._single_keyword: checked}
             return (*head, checked), {}
-        values = {name: getattr(checked, name) for name in type(checked).model_fields}
+        values = {_outside(name): getattr(checked, name) for name in type(checked).model_fields}
         positional = tuple(value for name, value in values.items() if name not in self._keyword)
         return (*head, *positional), {name: value for name, value in values.items() if name in self._keyword}
 
@@ -51,7 +54,7 @@ class FunctionSchema:
             return self._model.model_validate(dict(arguments))
         except ValidationError as error:
             problems = "; ".join(_problem(item, "argument") for item in error.errors()[:5])
-            allowed = ", ".join(self._model.model_fields) or "none"
+            allowed = ", ".join(self.parameters["properties"]) or "none"
             raise ArgumentsError(f"{problems}; allowed arguments: {allowed}") from None
 
 
@@ -61,8 +64,8 @@ def describe(func: Callable[..., Any], *, name: str, localns: Mapping[str, Any] 
     `localns` resolves annotations that name classes local to a function. Raises DefinitionError with the remedy.
     """
     parameters = list(inspect.signature(func).parameters.values())
-    hints = _hints(func, name, localns)
     takes_context = bool(parameters) and _is_context(parameters[0])
+    hints = _hints(func, name, localns, skip=parameters[0].name if takes_context else "")
     rest = parameters[1:] if takes_context else parameters
     for parameter in rest:
         _check_parameter(parameter, hints, name)
@@ -86,16 +89,31 @@ def describe(func: Callable[..., Any], *, name: str, localns: Mapping[str, Any] 
     )
 
 
-def _hints(func: Callable[..., Any], name: str, localns: Mapping[str, Any] | None) -> dict[str, Any]:
-    closure = inspect.getclosurevars(func).nonlocals if inspect.isfunction(func) else {}
+def _hints(func: Callable[..., Any], name: str, localns: Mapping[str, Any] | None, *, skip: str) -> dict[str, Any]:
+    """The resolved annotations, but for the context's: its class need not be imported for its name to be enough."""
+    plain: Any = inspect.unwrap(func)
+    written = SimpleNamespace(
+        __annotations__={key: hint for key, hint in getattr(plain, "__annotations__", {}).items() if key != skip}
+    )
+    names = {**(localns or {}), **_closure(plain)}
     try:
-        return get_type_hints(func, localns={**(localns or {}), **closure} or None, include_extras=True)
+        return get_type_hints(written, getattr(plain, "__globals__", {}), names, include_extras=True)
     except NameError as error:
         raise DefinitionError(
             f"tool {name!r}: the annotation {error.name!r} is not defined here; define or import it before the tool"
         ) from None
     except Exception as error:
         raise DefinitionError(f"tool {name!r}: its annotations cannot be read: {error}") from None
+
+
+def _closure(func: Any) -> dict[str, Any]:
+    """The variables of enclosing functions that a function uses and that have a value by now."""
+    found: dict[str, Any] = {}
+    names = getattr(getattr(func, "__code__", None), "co_freevars", ())
+    for name, cell in zip(names, getattr(func, "__closure__", None) or (), strict=False):
+        with suppress(ValueError):  # assigned only later
+            found[name] = cell.cell_contents
+    return found
 
 
 def _is_context(parameter: inspect.Parameter) -> bool:
@@ -108,7 +126,8 @@ def _is_context(parameter: inspect.Parameter) -> bool:
 
 def _check_parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], name: str) -> None:
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-        raise DefinitionError(f"tool {name!r}: *{parameter.name} cannot be told to a model; name the parameters")
+        stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
+        raise DefinitionError(f"tool {name!r}: {stars}{parameter.name} cannot be told to a model; name the parameters")
     if parameter.kind is parameter.POSITIONAL_ONLY:
         raise DefinitionError(f"tool {name!r}: parameter {parameter.name!r} is positional-only; remove the /")
     if parameter.name not in hints:
@@ -121,17 +140,22 @@ def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
+def _outside(name: str) -> str:
+    return name.removeprefix(_INSIDE)
+
+
 def _arguments_model(
     name: str, parameters: list[inspect.Parameter], hints: Mapping[str, Any], docs: Mapping[str, str]
 ) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for parameter in parameters:
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-        described = docs.get(parameter.name)
-        fields[parameter.name] = (
-            hints[parameter.name],
-            Field(default, description=described) if described else default,
-        )
+        hint, notes = hints[parameter.name], ()
+        if get_origin(hint) is Annotated:
+            hint, notes = hint.__origin__, hint.__metadata__
+        # What the parameter itself says of its description comes later, and so before the docstring.
+        described = Field(description=docs.get(parameter.name))
+        fields[_INSIDE + parameter.name] = (Annotated[hint, described, *notes, Field(alias=parameter.name)], default)
     try:
         return create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=False), **fields)
     except (PydanticSchemaGenerationError, PydanticUserError, TypeError, NameError) as error:
@@ -181,12 +205,12 @@ def inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
-    """The arguments that a model wrote, as a dict; nothing at all is {}. Raises ArgumentsError saying where it breaks."""
+    """The arguments that a model wrote, as a dict; nothing at all is {}. ArgumentsError says where it breaks."""
     if not text.strip():
         return {}
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         place = getattr(error, "pos", 0)
         near = text[max(0, place - 20) : place + 20]
         raise ArgumentsError(f"the arguments are not JSON: {error}, near {near!r}; send one JSON object") from None
@@ -256,15 +280,33 @@ def _json_of(text: str) -> Any:
     fence = re.search(r"```(?:json)?\s*\n(.*?)```", text, re.DOTALL)
     if fence:
         candidates.append(fence.group(1).strip())
-    start, end = text.find("{"), text.rfind("}")
-    if 0 <= start < end:
-        candidates.append(text[start : end + 1])
     for candidate in candidates:
-        try:
+        with suppress(ValueError, RecursionError):
             return json.loads(candidate)
-        except ValueError:
-            continue
+    found = _objects_in(text)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise OutputError(f"it holds {len(found)} JSON objects instead of one.", text=text)
     raise OutputError("it is not JSON.", text=text)
+
+
+def _objects_in(text: str, limit: int = 50) -> list[Any]:
+    """The JSON objects in a text, from at most `limit` opening braces; nothing from inside a broken object."""
+    found = []
+    at = text.find("{")
+    for _ in range(limit):
+        if at < 0:
+            break
+        try:
+            value, end = json.JSONDecoder().raw_decode(text, at)
+            found.append(value)
+        except json.JSONDecodeError as error:
+            end = max(error.pos, at + 1)
+        except RecursionError:
+            break
+        at = text.find("{", end)
+    return found
 
 
 def _problem(item: Any, what: str) -> str:

@@ -146,6 +146,7 @@ class RunView:
         price = self.cost if cost is None else cost
         out: dict[str, Any] = {
             "run_id": self.run_id,
+            "target": self.target_id,
             "seconds": self.seconds,
             "cached": self.cached,
             "live": self.live,

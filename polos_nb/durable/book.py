@@ -42,6 +42,7 @@ class Book:
         recording: str = "the cassette",
         redactor: Redactor,
         lease_seconds: float = 30.0,
+        retry_delay: float = 1.0,
     ) -> None:
         self.store = store
         self.run = run
@@ -51,6 +52,7 @@ class Book:
         self.fresh = fresh
         self.recording = recording
         self.redactor = redactor
+        self.retry_delay = retry_delay
         self.executed = 0
         self.hits = 0
         self._emit = emit

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _FUTURE_ANNOTATIONS = 0x1000000
-_HAS_DOCSTRING = 0x4000000  # set by Python 3.13 and later
+_HAS_DOCSTRING = 0x4000000  # set by Python 3.14 and later
 _MAX_INDEXES = 256
 _INNER = ("__func__", "func", "fget")
 
@@ -69,7 +69,7 @@ def code_text(code: CodeType) -> str:
 def _has_docstring(code: CodeType) -> bool:
     if code.co_name.startswith("<") or not code.co_flags & inspect.CO_OPTIMIZED:
         return False
-    return sys.version_info < (3, 13) or bool(code.co_flags & _HAS_DOCSTRING)
+    return sys.version_info < (3, 14) or bool(code.co_flags & _HAS_DOCSTRING)
 
 
 def _constant(value: object) -> str:

@@ -143,10 +143,9 @@ class Steps:
             raise StepFailure(StepExecutionError(found.error, step_key=slot.path), text=found.error or "")
         book.refuse(call)
         self._settle_doubt(slot, found)
-        why = why or book.why(call, found, slot.path)
+        why = book.redactor.redact(why or book.why(call, found, slot.path))
         record = book.start(call, self._record(slot), slot.seq, why)
-        request = dict(call.request)
-        self._tell(StepStarted, slot, request=request, why=why)
+        self._tell(StepStarted, slot, request=self._request(slot), why=why)
         return await self._execute(slot, record, execute, retry or Retry(), usage_of)
 
     async def _execute(
@@ -199,7 +198,7 @@ class Steps:
         self._tell(
             StepFinished,
             slot,
-            request=dict(slot.call.request),
+            request=self._request(slot),
             output=_plain(value),
             cached=cached,
             usage=Usage.model_validate_json(record.usage) if record.usage else None,
@@ -231,6 +230,11 @@ class Steps:
             step_key=slot.path,
             run_id=self.book.run.id,
         )
+
+    def _request(self, slot: Slot) -> dict[str, Any]:
+        """What is shown of the call: the same as what its record says."""
+        shown: dict[str, Any] = orjson.loads(self.book.redactor.redact(_json(slot.call.request)))
+        return shown
 
     def _record(self, slot: Slot) -> StepRecord:
         call, redact = slot.call, self.book.redactor.redact
@@ -266,7 +270,7 @@ class Steps:
         self._tell(
             StepFailed,
             slot,
-            request=dict(slot.call.request),
+            request=self._request(slot),
             error=text,
             retry_in=retry_in,
             attempt=attempt,

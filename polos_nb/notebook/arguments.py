@@ -20,7 +20,7 @@ _ALL = "*"
 Namespace = argparse.Namespace
 
 
-class HelpAsked(Exception):  # noqa: N818 - a message, not an error
+class HelpAsked(Exception):
     """Somebody wrote `-h`; the text is the help."""
 
 
@@ -40,7 +40,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one sentence."""
-        raise ConfigurationError(f"{self.magic}: {_plainer(message)}; {self.magic} -h shows how to write it")
+        raise ConfigurationError(f"{self.magic}: {_plainer(message)}{self._hint()}")
+
+    def _hint(self) -> str:
+        return f"; {self.magic} -h shows how to write it"
 
     def flags(self) -> list[str]:
         """All flags, long forms first."""
@@ -74,7 +77,7 @@ class Parser(argparse.ArgumentParser):
         if not token.startswith("-"):
             self.error(f"unexpected {token!r}")
         flag = token.partition("=")[0]
-        self.error(f"there is no {flag}{did_you_mean(flag, self.flags())}")
+        raise ConfigurationError(f"{self.magic}: there is no {flag}{did_you_mean(flag, self.flags()) or self._hint()}")
 
 
 def split_line(line: str, magic: str) -> list[str]:

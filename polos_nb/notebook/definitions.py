@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from polos_nb.agents import Agent
 from polos_nb.errors import ConfigurationError, DefinitionError
+from polos_nb.models.providers import get_provider
 from polos_nb.notebook.arguments import AGENT, TOOL, Namespace, did_you_mean, params_of, variable_name
-from polos_nb.notebook.head import split_head
 from polos_nb.notebook.interpolate import Interpolated, interpolate, strip_markers
 from polos_nb.notebook.lookup import find_tool, find_type
 from polos_nb.stop_conditions import (
@@ -36,17 +37,31 @@ HEAD_KEYS = (
 )  # fmt: skip
 
 
-def define_agent(line: str, body: str, names: Mapping[str, Any], *, model: str = "", interp: bool = True) -> Agent:
-    """The agent of a `%%polos_agent` cell, not yet bound. Its `interpolated` says what went into the prompt.
+def _head(body: str) -> tuple[dict[str, Any], str]:
+    """The head and the prompt. YAML is loaded only for a body that has a head."""
+    if not body.lstrip().startswith("---"):
+        return {}, body
+    split: tuple[dict[str, Any], str] = importlib.import_module("polos_nb.notebook.head").split_head(body, HEAD_KEYS)
+    return split
 
-    `model` is the notebook's default. Raises ConfigurationError or DefinitionError, with the remedy.
+
+class Defined(NamedTuple):
+    """An agent, the variable to bind it to, and what was put into its prompt."""
+
+    agent: Agent
+    name: str
+    echo: dict[str, str]
+
+
+def define_agent(line: str, body: str, names: Mapping[str, Any], *, model: str = "", interp: bool = True) -> Defined:
+    """The agent of a `%%polos_agent` cell, not yet bound. `model` is the notebook's default.
+
+    Raises ConfigurationError or DefinitionError, with the remedy.
     """
     given = AGENT.parse_line(line)
     variable_name(given.name, AGENT.magic)
-    head, prompt = split_head(strip_markers(body), HEAD_KEYS)
-    said = (
-        interpolate(prompt.strip(), names) if interp and not given.no_interp else Interpolated(prompt.strip(), {})
-    )
+    head, prompt = _head(strip_markers(body))
+    said = interpolate(prompt.strip(), names) if interp and not given.no_interp else Interpolated(prompt.strip(), {})
     provider, name = _model(given.model or head.get("model") or model, head.get("provider"))
     params = {key: head[key] for key in PARAMETERS if key in head}
     params |= _mapping(head.get("params"), "params") | params_of(given.params, AGENT.magic)
@@ -66,11 +81,10 @@ def define_agent(line: str, body: str, names: Mapping[str, Any], *, model: str =
         output_schema=find_type(str(schema), names) if schema else None,
         model_params=params,
     )
-    agent.interpolated = said.echo  # type: ignore[attr-defined]
-    return agent
+    return Defined(agent, given.name, said.echo)
 
 
-def agent_info(agent: Agent, name: str = "") -> dict[str, Any]:
+def agent_info(agent: Agent, name: str = "", echo: Mapping[str, str] | None = None) -> dict[str, Any]:
     """What an agent's card shows."""
     schema = agent.output_schema
     return {
@@ -85,7 +99,7 @@ def agent_info(agent: Agent, name: str = "") -> dict[str, Any]:
             for tool in agent.tools
         ],
         "system_prompt": agent.system_prompt,
-        "interpolated": getattr(agent, "interpolated", {}),
+        "interpolated": dict(echo or {}),
         "stop_conditions": [_condition_text(condition) for condition in agent.stop_conditions],
         "output_schema": getattr(schema, "__name__", str(schema)) if schema is not None else None,
         "definition": agent.__polos_version__()[:8],
@@ -154,11 +168,11 @@ def _bind(given: Namespace, function: str, names: dict[str, Any]) -> Tool:
             timeout=given.timeout,
         )
     for name, other in list(names.items()):
-        if isinstance(other, Tool) and not name.startswith("_") and other.id == tool.id:
-            if other.__name__ != tool.__name__:
-                raise DefinitionError(
-                    f"the tool id {tool.id!r} belongs to {name}; give this one another: %%polos_tool --id {function}"
-                )
+        same_id = isinstance(other, Tool) and not name.startswith("_") and other.id == tool.id
+        if same_id and other.__name__ != tool.__name__:
+            raise DefinitionError(
+                f"the tool id {tool.id!r} belongs to {name}; give this one another: %%polos_tool --id {function}"
+            )
     names[function] = tool
     return tool
 
@@ -177,14 +191,24 @@ def _public_function(tree: ast.Module) -> str:
 
 def _model(given: Any, provider: Any) -> tuple[str | None, str | None]:
     text = str(given) if given else ""
+    if not text and str(provider) != "demo":
+        raise ConfigurationError(
+            "%%polos_agent: the agent has no model; write -m PROVIDER/MODEL, such as -m openai/gpt-4o, or -m demo"
+        )
     if provider:
-        return str(provider), text or None
+        return _known_provider(str(provider)), text or None
     if text == "demo":
         return "demo", "demo"
     if text and "/" not in text:
         raise ConfigurationError(f"model {text!r} has no provider; write for example -m openai/{text}")
     before, _, after = text.partition("/")
-    return before or None, after or None
+    return _known_provider(before), after or None
+
+
+def _known_provider(name: str) -> str:
+    if name != "demo":
+        get_provider(name.lower())
+    return name
 
 
 def _tool_names(flags: Sequence[str] | None, head: Any) -> list[str]:

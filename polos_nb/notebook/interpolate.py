@@ -12,7 +12,7 @@ from pydantic import SecretBytes, SecretStr
 
 from polos_nb.codec import to_text
 from polos_nb.errors import CodecError, ConfigurationError
-from polos_nb.stores.redaction import redactor
+from polos_nb.redaction import redactor
 
 _HEAD_ROWS = 5
 _ECHO = 60

@@ -67,9 +67,7 @@ def find_type(expression: str, names: Mapping[str, Any]) -> Any:
 
 
 def _of(names: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    return {
-        name: value for name, value in list(names.items()) if isinstance(value, kind) and not name.startswith("_")
-    }
+    return {name: value for name, value in list(names.items()) if isinstance(value, kind) and not name.startswith("_")}
 
 
 def _same(a: str, b: str) -> bool:

@@ -6,10 +6,12 @@ import time
 import uuid
 from typing import Any, Protocol
 
+from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.display import display, update_display
 
 from polos_nb.errors import ConfigurationError
 from polos_nb.notebook.arguments import did_you_mean
+from polos_nb.notebook.cards import error_card
 from polos_nb.notebook.display import Bundle, bundle
 from polos_nb.notebook.kernel_compat import in_kernel, watching
 from polos_nb.safe_text import Limits
@@ -29,8 +31,8 @@ class Painter(Protocol):
     def tick(self) -> None:
         """Time has passed."""
 
-    def end(self) -> None:
-        """The run has ended, well or not."""
+    def end(self, failure: BaseException | None = None) -> None:
+        """The run has ended, well or not. `failure` is shown where the run never began."""
 
 
 class Quiet:
@@ -42,7 +44,7 @@ class Quiet:
     def tick(self) -> None:
         """Nothing."""
 
-    def end(self) -> None:
+    def end(self, failure: BaseException | None = None) -> None:
         """Nothing."""
 
 
@@ -52,9 +54,9 @@ class Static(Quiet):
     def __init__(self, transcript: Transcript) -> None:
         self._transcript = transcript
 
-    def end(self) -> None:
+    def end(self, failure: BaseException | None = None) -> None:
         """Show the run."""
-        _display(bundle(self._transcript))
+        _display(_final(self._transcript, failure))
 
 
 class Live:
@@ -85,9 +87,9 @@ class Live:
         self._painted = time.monotonic()
         _update(shown, self._display_id)
 
-    def end(self) -> None:
+    def end(self, failure: BaseException | None = None) -> None:
         """Replace it by what stays."""
-        _update(bundle(self._transcript), self._display_id)
+        _update(_final(self._transcript, failure), self._display_id)
 
 
 class Plain:
@@ -112,9 +114,11 @@ class Plain:
                 self._printed.add(item.step_key)
                 print(line, flush=True)  # noqa: T201 - in a terminal this is the output
 
-    def end(self) -> None:
+    def end(self, failure: BaseException | None = None) -> None:
         """Print the rest, and the answer."""
         self.tick()
+        if not self._transcript.version:
+            return
         value = answer_value(self._transcript)
         text = "" if value is None else plain_answer(value, Limits())
         for part in (text, status_line(self._transcript)):
@@ -122,7 +126,9 @@ class Plain:
                 print(part, flush=True)  # noqa: T201
 
 
-def painter_for(ip: Any, transcript: Transcript, *, asked: str | None, default: str, environment: str | None) -> Painter:
+def painter_for(
+    ip: Any, transcript: Transcript, *, asked: str | None, default: str, environment: str | None
+) -> Painter:
     """The painter for a shell: the environment wins over what the cell asks for, that over the default.
 
     "auto": static when nobody is watching, plain in a terminal, else live.
@@ -131,13 +137,22 @@ def painter_for(ip: Any, transcript: Transcript, *, asked: str | None, default: 
     if chosen not in RENDERERS:
         raise ConfigurationError(f"render {chosen!r} is unknown{did_you_mean(chosen, RENDERERS)}")
     if chosen == "auto":
-        chosen = "static" if not watching(ip) else "live" if in_kernel(ip) else "plain"
-    return {"live": Live, "plain": Plain}.get(chosen, Static)(transcript)
+        captured = isinstance(ip.display_pub, CapturingDisplayPublisher)  # %%capture does not take updates
+        chosen = "static" if captured or not watching(ip) else "live" if in_kernel(ip) else "plain"
+    if chosen == "live":
+        return Live(transcript)
+    return Plain(transcript) if chosen == "plain" else Static(transcript)
 
 
 def show(shown: Bundle) -> None:
     """Show a bundle of MIME types once."""
     _display(shown)
+
+
+def _final(transcript: Transcript, failure: BaseException | None) -> Bundle:
+    if failure is not None and not transcript.version:
+        return error_card("The run did not begin", " ".join(str(failure).split()) or type(failure).__name__, "")
+    return bundle(transcript)
 
 
 def _display(shown: Bundle, **options: Any) -> None:

@@ -154,7 +154,8 @@ async def perform_tool(
             raise CodecError(f"step {slot.path}: tool {tool.id} returned what cannot be kept: {error}") from None
         return value
 
-    return (await steps.perform(slot, execute, retry=Retry(max_retries=tool.max_retries))).value
+    retry = Retry(max_retries=tool.max_retries, base_delay=steps.book.retry_delay)
+    return (await steps.perform(slot, execute, retry=retry)).value
 
 
 def _failed(call: ToolCall, text: str) -> Outcome:

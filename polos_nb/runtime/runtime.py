@@ -10,8 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from polos_nb.agents import AgentRunConfig
 from polos_nb.codec import digest
+from polos_nb.codec_untag import untag
 from polos_nb.durable.book import Book, Superseded
 from polos_nb.durable.steps import Steps
 from polos_nb.errors import PolosError, StoreError, WorkflowTimeoutError, one_line
@@ -191,11 +194,12 @@ class Runtime:
             recording=", ".join(path.name for path in self.cassettes) or "the cassette",
             redactor=redactor(),
             lease_seconds=leases.seconds,
+            retry_delay=self.settings.retry_delay,
         )
         began = time.monotonic()
         book.emit(
             RunStarted,
-            input=target.shown,
+            input=untag(orjson.loads(target.input)),
             provider=target.provider,
             model=target.model,
             conversation_id=target.conversation_id,

@@ -32,12 +32,11 @@ class Pass:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a run drives. `input` is its canonical text, `shown` the same as data; `body` does the work."""
+    """What a run drives. `input` is its canonical text without secrets; `body` does the work."""
 
     id: str
     kind: str
     input: str
-    shown: Any
     body: Callable[[Steps, Pass], Awaitable[Any]]
     provider: str = ""
     model: str = ""
@@ -55,12 +54,10 @@ def agent_target(config: AgentRunConfig, settings: Settings) -> Target:
         now.said = [message.model_dump_json(exclude_none=True) for message in loop.new_messages]
         return result
 
-    shown = plain_input(config.input)
     return Target(
         id=agent.id,
         kind="agent",
-        input=redactor().redact(canonical(shown).decode()),
-        shown=shown,
+        input=redactor().redact(canonical(plain_input(config.input)).decode()),
         body=body,
         provider=agent.provider,
         model=agent.model_name,
@@ -99,7 +96,6 @@ def tool_target(
         id=tool.id,
         kind="tool",
         input=redactor().redact(canonical(arguments).decode()),
-        shown=arguments,
         body=body,
         conversation_id=conversation_id,
         fresh=fresh,

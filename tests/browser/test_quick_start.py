@@ -49,12 +49,12 @@ def test_the_quick_start_streams_and_resumes(quick_start: Notebook, tmp_path: Pa
         timeout=60_000,
     )
     first = until(lambda: _runs(quick_start), 20, "no run is shown")
-    assert all(run["live_steps"] > 0 for run in first[:1])
+    assert all(run["live"] > 0 for run in first[:1])
     before = [cell for cell in quick_start.outputs()]
     quick_start.restart()
     quick_start.run_all()
     second = until(lambda: _runs(quick_start), 20, "no run is shown after the restart")
-    assert [run["live_steps"] for run in second] == [0] * len(first)
+    assert [run["live"] for run in second] == [0] * len(first)
     assert _data(quick_start.outputs()) == _data(before)
     quick_start.save()
     saved = json.loads((tmp_path / "quick_start.ipynb").read_text())

@@ -1,0 +1,83 @@
+"""`%polos models`, `keys` and `config`: what a notebook can use, and which settings are in effect."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from polos_nb.errors import ConfigurationError
+from polos_nb.models.prices import known_models
+from polos_nb.models.providers import PROVIDERS, key_for
+from polos_nb.notebook.arguments import Namespace, Parser, did_you_mean
+from polos_nb.notebook.session import NotebookSession
+from polos_nb.notebook.tables import Shown
+
+
+def _models_parser() -> Parser:
+    parser = Parser("%polos models", description="Models to write behind -m; others work as well.")
+    parser.add_argument("provider", nargs="?", metavar="PROVIDER", help="only this provider's")
+    return parser
+
+
+MODELS = _models_parser()
+KEYS = Parser("%polos keys", description="Which providers have a key. No character of a key is shown.")
+CONFIG = Parser("%polos config", description="The settings in effect, and where they come from.")
+
+
+def models(session: NotebookSession, given: Namespace, options: Any) -> Shown:
+    """`%polos models`."""
+    known = {**known_models(), "demo": ["demo/demo"]}
+    if given.provider and given.provider not in known:
+        raise ConfigurationError(f"there is no provider {given.provider}{did_you_mean(given.provider, list(known))}")
+    chosen = [given.provider] if given.provider else list(known)
+    rows = [(provider, model) for provider in chosen for model in known[provider]]
+    return Shown("", ("provider", "-m"), rows, note="Any other model of a provider can be written the same way.")
+
+
+def keys(session: NotebookSession, given: Namespace, options: Any) -> Shown:
+    """`%polos keys`."""
+    rows = []
+    for provider in PROVIDERS.values():
+        key = key_for(provider)
+        needed = " or ".join(provider.key_envs[:2])
+        state = "no key needed" if not provider.key_envs else f"set ({key.env})" if key else f"not set: {needed}"
+        rows.append((provider.name, state))
+    return Shown("", ("provider", "key"), [*rows, ("demo", "no key needed")])
+
+
+def config(session: NotebookSession, given: Namespace, options: Any) -> Shown:
+    """`%polos config`."""
+    settings, runtime = session.settings, session.runtime
+    store = "cassettes" if runtime.mode == "replay" else settings.store_path()
+    cassette = session.cassette_path()
+    rows = [
+        ("mode", runtime.mode, _origin(options.mode, "", "POLOS_NB_MODE")),
+        ("store", store, _origin(None, None, "POLOS_NB_STORE")),
+        ("cache", runtime.settings.cache, _origin(options.cache, True, "POLOS_NB_CACHE")),
+        (
+            "cassette",
+            cassette or ", ".join(p.name for p in runtime.cassettes),
+            _origin(None, None, "POLOS_NB_CASSETTE"),
+        ),
+        (
+            "render",
+            settings.render or options.render,
+            _origin(options.render, "auto", "POLOS_NB_RENDER", env_first=True),
+        ),
+        ("model", options.model or "none", _origin(options.model, "", "")),
+        ("interpolation", options.interpolation, _origin(options.interpolation, "double", "")),
+        ("max_steps", settings.max_steps, _origin(None, None, "POLOS_AGENT_MAX_STEPS")),
+        ("retry_delay", settings.retry_delay, _origin(None, None, "POLOS_NB_RETRY_DELAY")),
+        ("live calls unwatched", settings.allow_live, _origin(None, None, "POLOS_NB_ALLOW_LIVE")),
+        ("somebody is watching", session.watched, ""),
+    ]
+    return Shown("", ("setting", "value", "from"), rows, note="Change with %config PolosMagics.NAME = value.")
+
+
+def _origin(trait: Any, default: Any, variable: str, *, env_first: bool = False) -> str:
+    from_environment = bool(variable and os.environ.get(variable))
+    if env_first and from_environment:
+        return variable
+    if trait != default:
+        return "%config"
+    return variable if from_environment else "default"
