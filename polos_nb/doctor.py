@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from polos_nb.models.providers import PROVIDERS, key_for
 from polos_nb.settings import MEMORY, Settings
 from polos_nb.stores.sqlite import SqliteStore
 
+_DOCKER_SOCKET = "unix:///var/run/docker.sock"
 NATIVE_CLICKS = (7, 4)  # the first ipykernel that hears clicks while a cell waits
 
 
@@ -90,10 +93,12 @@ def _providers() -> list[Finding]:
 def _docker() -> Finding:
     import docker  # heavy, and only needed here
 
+    where = os.environ.get("DOCKER_HOST", _DOCKER_SOCKET)
+    if where.startswith("unix://") and not Path(where.removeprefix("unix://")).exists():
+        return Finding("docker", "info", f"no engine: {where} is not there; sandboxes with env='docker' need one")
     try:
-        client = docker.from_env(timeout=3)
-        version = client.version()["Version"]
-        client.close()
+        with contextlib.closing(docker.DockerClient.from_env(timeout=3, version="1.41")) as client:
+            version = client.version()["Version"]
     except Exception as error:  # the SDK lets errors of three other libraries through
         text = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         return Finding("docker", "info", f"no engine answers ({text}); sandboxes with env='docker' need one")

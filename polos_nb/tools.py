@@ -99,6 +99,7 @@ class Tool:
         return await runner.run_tool(self, payload_arguments(self, payload), options=options)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the plain function, without a run."""
         return self.func(*args, **kwargs)
 
     def __repr__(self) -> str:

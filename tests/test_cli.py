@@ -26,7 +26,9 @@ def test_doctor_says_what_is_here_and_no_character_of_a_key(monkeypatch: pytest.
     assert "0123456789" not in done.output
 
 
-def test_doctor_ends_with_an_error_when_the_store_cannot_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_doctor_ends_with_an_error_when_the_store_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A store path that is a directory is a BAD line and exit status 1."""
     monkeypatch.setenv("POLOS_NB_STORE", str(tmp_path))
     done = CliRunner().invoke(main, ["doctor", "--json"])
@@ -41,7 +43,9 @@ def test_help_lists_the_commands() -> None:
     done = CliRunner().invoke(main, ["-h"])
     assert "demo" in done.output
     assert "doctor" in done.output
-    module = subprocess.run([sys.executable, "-m", "polos_nb", "--help"], capture_output=True, text=True, timeout=60, check=True)
+    module = subprocess.run(
+        [sys.executable, "-m", "polos_nb", "--help"], capture_output=True, text=True, timeout=60, check=True
+    )
     assert "demo" in module.stdout
 
 

@@ -40,7 +40,6 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         polos_nb.nothing  # noqa: B018
 
 
-
 def test_importing_the_package_and_its_declarations_loads_nothing_heavy() -> None:
     """`import polos_nb`, an agent and a tool load none of the heavy libraries."""
     code = (

@@ -17,7 +17,7 @@ NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(240)]
 
 # Makes every connection that leaves the machine an error, in pytest and in the kernels that it starts.
-NO_NETWORK = '''
+NO_NETWORK = """
 import socket
 
 def refuse(original):
@@ -29,7 +29,7 @@ def refuse(original):
 
 socket.socket.connect = refuse(socket.socket.connect)
 socket.socket.connect_ex = refuse(socket.socket.connect_ex)
-'''
+"""
 
 
 @pytest.fixture
@@ -48,7 +48,19 @@ def _nbval(folder: Path, *options: str, **env: str) -> subprocess.CompletedProce
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "POLOS_")) and "API_KEY" not in k}
     blocked = folder.parent / "blocked"
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider", "-p", "no:xdist", *options, str(folder)],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--nbval",
+            "--nbval-current-env",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            *options,
+            str(folder),
+        ],
         cwd=folder.parent,
         env={**kept, "PYTHONPATH": str(blocked), "IPYTHONDIR": str(folder.parent / ".ipython"), **env},
         capture_output=True,

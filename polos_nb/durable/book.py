@@ -12,9 +12,9 @@ import orjson
 from polos_nb.durable.fingerprint import StepCall, differences
 from polos_nb.errors import LiveCallRefused, ReplayMiss
 from polos_nb.events import Event
+from polos_nb.redaction import Redactor
 from polos_nb.settings import Mode
 from polos_nb.stores.base import RunRecord, StepRecord, Store, TraceRow
-from polos_nb.redaction import Redactor
 
 
 class Superseded(BaseException):

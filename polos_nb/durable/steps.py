@@ -108,9 +108,7 @@ class Steps:
         """The steps inside a tool call: a branch of its own, the same for another version of the same call."""
         call = slot.call
         # Equal calls with a write between them both have the occurrence 0: the chain tells them apart.
-        identity = digest(
-            [self.branch, call.kind, call.name, call.parts.get("arguments"), slot.chain, slot.occurrence]
-        )
+        identity = digest([self.branch, call.kind, call.name, call.parts.get("arguments"), slot.chain, slot.occurrence])
         return Steps(self.book, branch=identity, path=slot.path, chain=slot.chain)
 
     async def perform(

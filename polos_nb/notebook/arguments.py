@@ -140,7 +140,10 @@ def shadows(name: str) -> bool:
 
 def _plainer(message: str) -> str:
     missing = message.removeprefix("the following arguments are required: ")
-    return f"{missing} is missing" if missing != message else message
+    if missing == message:
+        return message
+    names = [name for name in missing.split(", ") if name != "PROMPT"]  # it is asked for by itself, with an example
+    return f"{', '.join(names) or missing} is missing"
 
 
 def _fresh_joined(tokens: Sequence[str]) -> list[str]:

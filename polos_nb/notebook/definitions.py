@@ -134,8 +134,12 @@ def define_tool(line: str, body: str, ip: Any) -> Tool:
 
     Raises DefinitionError, with the remedy, when there is not exactly one public function, or another tool has the id.
     """
+    __tracebackhide__ = True
     given = TOOL.parse_line(line)
-    tree = ast.parse(body)
+    try:
+        tree = ast.parse(body)
+    except SyntaxError as error:
+        raise DefinitionError(f"%%polos_tool: line {error.lineno} of the body is not Python: {error.msg}") from None
     function = _public_function(tree)
     # The compiler's cache is what inspect.getsource and tracebacks look into.
     filename = ip.compile.cache(body, ip.execution_count, raw_code=body)

@@ -12,7 +12,6 @@ from polos_nb.errors import (
     CodecError,
     ConfigurationError,
     DefinitionError,
-    PolosError,
     RunError,
     StoreError,
 )
@@ -61,8 +60,3 @@ def stopped(run_id: str) -> RunError:
     error = RunError("stopped; run the cell again to go on from here", run_id=run_id)
     one_line_only(error)
     return error
-
-
-def is_ours(error: BaseException) -> bool:
-    """Whether an exception is a sentence of ours, which needs no traceback."""
-    return isinstance(error, PolosError)

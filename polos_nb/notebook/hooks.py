@@ -90,7 +90,7 @@ class Hooks:
         """Show a stream that is still running as it goes on; where nobody watches, as it is now."""
         if stream.done() or stream.task is None or not (self._session.watched and in_kernel(self._ip)):
             raise NotImplementedError
-        painter = Live(stream.transcript)
+        painter = Live(self._ip, stream.transcript)
         painter.begin()
 
         async def follow() -> None:

@@ -18,11 +18,10 @@ from polos_nb.notebook.commands import OVERVIEW, run_command
 from polos_nb.notebook.failures import mistakes
 from polos_nb.notebook.hooks import Hooks
 from polos_nb.notebook.kernel_compat import in_kernel, watching
-from polos_nb.notebook.session import NotebookSession, Options
+from polos_nb.notebook.session import SINGLETON, NotebookSession, Options, detach
 from polos_nb.tools import Tool
 
 _MAGICS = {"line": ("polos", "polos_run"), "cell": ("polos_agent", "polos_tool", "polos_run")}
-_SINGLETON = "_polos_nb"
 
 # A trailing ; keeps a value from being shown; IPython 8.12 knows it for all versions that we support.
 output_can_be_silenced = getattr(magic, "output_can_be_silenced", lambda function: function)
@@ -188,7 +187,7 @@ def load(ip: Any) -> None:
     with mistakes(watching(ip)):
         extension = Extension(ip)
     _extensions[id(ip)] = extension
-    setattr(ip, _SINGLETON, extension.session)
+    setattr(ip, SINGLETON, extension.session)
     session = extension.session
     if not session.watched:
         return
@@ -203,5 +202,4 @@ def unload(ip: Any) -> None:
     extension = _extensions.pop(id(ip), None)
     if extension is not None:
         extension.remove()
-    if hasattr(ip, _SINGLETON):
-        delattr(ip, _SINGLETON)
+    detach(ip)

@@ -7,7 +7,6 @@ import uuid
 from typing import Any, Protocol
 
 from IPython.core.displaypub import CapturingDisplayPublisher
-from IPython.display import display, update_display
 
 from polos_nb.errors import ConfigurationError
 from polos_nb.notebook.arguments import did_you_mean
@@ -51,18 +50,20 @@ class Quiet:
 class Static(Quiet):
     """One output at the end, and nothing else: what tests compare."""
 
-    def __init__(self, transcript: Transcript) -> None:
+    def __init__(self, ip: Any, transcript: Transcript) -> None:
+        self._ip = ip
         self._transcript = transcript
 
     def end(self, failure: BaseException | None = None) -> None:
         """Show the run."""
-        _display(_final(self._transcript, failure))
+        publish(self._ip, _final(self._transcript, failure))
 
 
 class Live:
     """An output that is there at once, follows the run, and is the static one at the end."""
 
-    def __init__(self, transcript: Transcript) -> None:
+    def __init__(self, ip: Any, transcript: Transcript) -> None:
+        self._ip = ip
         self._transcript = transcript
         self._display_id = uuid.uuid4().hex
         self._painted = 0.0
@@ -71,7 +72,7 @@ class Live:
     def begin(self) -> None:
         """Show the empty run."""
         self._version = self._transcript.version
-        _display(bundle(self._transcript, live=True), display_id=self._display_id)
+        publish(self._ip, bundle(self._transcript, live=True), display_id=self._display_id)
         self._painted = time.monotonic()
 
     def tick(self) -> None:
@@ -85,17 +86,18 @@ class Live:
             return
         self._version = version
         self._painted = time.monotonic()
-        _update(shown, self._display_id)
+        publish(self._ip, shown, display_id=self._display_id, update=True)
 
     def end(self, failure: BaseException | None = None) -> None:
         """Replace it by what stays."""
-        _update(_final(self._transcript, failure), self._display_id)
+        publish(self._ip, _final(self._transcript, failure), display_id=self._display_id, update=True)
 
 
 class Plain:
     """Lines of text on stdout: one for each step when it has ended, then the answer."""
 
-    def __init__(self, transcript: Transcript) -> None:
+    def __init__(self, ip: Any, transcript: Transcript) -> None:
+        self._ip = ip
         self._transcript = transcript
         self._printed: set[str] = set()
 
@@ -140,13 +142,8 @@ def painter_for(
         captured = isinstance(ip.display_pub, CapturingDisplayPublisher)  # %%capture does not take updates
         chosen = "static" if captured or not watching(ip) else "live" if in_kernel(ip) else "plain"
     if chosen == "live":
-        return Live(transcript)
-    return Plain(transcript) if chosen == "plain" else Static(transcript)
-
-
-def show(shown: Bundle) -> None:
-    """Show a bundle of MIME types once."""
-    _display(shown)
+        return Live(ip, transcript)
+    return Plain(ip, transcript) if chosen == "plain" else Static(ip, transcript)
 
 
 def _final(transcript: Transcript, failure: BaseException | None) -> Bundle:
@@ -155,11 +152,8 @@ def _final(transcript: Transcript, failure: BaseException | None) -> Bundle:
     return bundle(transcript)
 
 
-def _display(shown: Bundle, **options: Any) -> None:
+def publish(ip: Any, shown: Bundle, *, display_id: str = "", update: bool = False) -> None:
+    """Send a bundle as an output of the running cell, or in place of the one with the same id."""
     data, metadata = shown
-    display(data, metadata=metadata, raw=True, **options)
-
-
-def _update(shown: Bundle, display_id: str) -> None:
-    data, metadata = shown
-    update_display(data, metadata=metadata, raw=True, display_id=display_id)
+    transient = {"display_id": display_id} if display_id else {}
+    ip.display_pub.publish(data=data, metadata=metadata, transient=transient, update=update)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import sys
 import weakref
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from polos_nb.runtime.runtime import Runtime
 from polos_nb.settings import Mode, Settings
 from polos_nb.stores.cassette import find_cassettes
 
+SINGLETON = "_polos_nb"  # where a shell keeps its session
 _TICK = 0.04  # seconds; an awaiting kernel notices Stop only when its loop wakes up
 _STOP = 5.0  # seconds that a stopped run has to close its streams
 
@@ -268,3 +270,26 @@ class NotebookSession:
 
 def _timeout(prepared: Prepared) -> float:
     return prepared.given.timeout if prepared.given.timeout is not None else DEFAULT_TIMEOUT
+
+
+def attach(ip: Any) -> NotebookSession:
+    """The session of a shell: the loaded extension's, else one that only counts cells.
+
+    So `await agent.run(...)` comes back to its run when its cell is executed again, also without `%load_ext`.
+    """
+    session: NotebookSession | None = getattr(ip, SINGLETON, None)
+    if session is None:
+        session = NotebookSession(ip)
+        setattr(ip, SINGLETON, session)
+        ip.events.register("pre_run_cell", session.begin_cell)
+    return session
+
+
+def detach(ip: Any) -> None:
+    """Undo `attach`; nothing where the shell has no session."""
+    session = getattr(ip, SINGLETON, None)
+    if session is not None:
+        delattr(ip, SINGLETON)
+        with contextlib.suppress(ValueError):
+            ip.events.unregister("pre_run_cell", session.begin_cell)
+        session.close()

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Self
 
+from polos_nb.errors import StoreError
 from polos_nb.stores.base import RunRecord, Store
 from polos_nb.stores.owner import alive, owner_id
 
@@ -20,7 +21,7 @@ _active: set[str] = set()
 
 
 class Leases:
-    """The leases of one pass, which lasts as long as the `with` block. `owner` names the process and this pass in it."""
+    """The leases of one pass, which lasts as long as the `with` block. `owner` names this process and pass."""
 
     seconds = LEASE_SECONDS
 
@@ -66,8 +67,10 @@ class Leases:
     async def _beat(self, run_id: Callable[[], str]) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            if run_id():
-                self._store.update_run(run_id(), lease_until=time.time() + self.seconds)
+            with contextlib.suppress(StoreError):  # locked for a moment, or cleared: the steps themselves will say so
+                run = self._store.get_run(run_id()) if run_id() else None
+                if run is not None and run.owner == self.owner:  # not a lease that somebody else has taken over
+                    self._store.update_run(run.id, lease_until=time.time() + self.seconds)
 
     def _driven(self, run: RunRecord) -> bool:
         if run.status != "running" or not run.owner or run.owner == self.owner:

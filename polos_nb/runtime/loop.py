@@ -157,8 +157,9 @@ class AgentLoop:
 
     # -- the end ------------------------------------------------------------------------------------------------------
     def _ended(self, response: ModelResponse, outcomes: list[Outcome]) -> AgentResult | None:
-        final = next((outcome for outcome in outcomes if outcome.final), None)
-        if final is not None:
+        finals = [outcome for outcome in outcomes if outcome.final]
+        if finals:
+            final = next((outcome for outcome in finals if outcome.result.status == "completed"), finals[0])
             if final.result.status == "completed":
                 return self._result(final.result.result, "end")
             if self._repaired:

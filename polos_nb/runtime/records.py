@@ -11,8 +11,8 @@ from polos_nb.codec_untag import untag
 from polos_nb.errors import CodecError
 from polos_nb.events import Event, RunFinished, RunStarted, StepFailed, StepFinished, StepStarted
 from polos_nb.messages import Usage
-from polos_nb.stores.base import RunRecord, StepRecord, TraceRow
 from polos_nb.redaction import Redactor
+from polos_nb.stores.base import RunRecord, StepRecord, TraceRow
 from polos_nb.transcript import Transcript
 
 

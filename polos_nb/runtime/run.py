@@ -15,6 +15,8 @@ from polos_nb.messages import AgentResult, Step, ToolResult, Usage
 from polos_nb.runtime.bus import EventLog
 from polos_nb.transcript import Transcript
 
+_BETWEEN = "\n\n"  # between the texts of two turns
+
 
 class Run:
     """A run that is being driven as a task of the loop it was started on.
@@ -125,7 +127,7 @@ class StreamResult(Run):
 
     @property
     def text_chunks(self) -> AsyncIterator[str]:
-        """The text of all turns as it arrives. Pieces that a retry says again come once."""
+        """The text of all turns as it arrives, an empty line between turns. What a retry says again comes once."""
         return self._chunks()
 
     @property
@@ -199,13 +201,16 @@ class StreamResult(Run):
                 if before.startswith(heard[key]):
                     continue  # a retry says again what was said
                 new = heard[key][len(before) :] if heard[key].startswith(before) else event.text
+                between = _BETWEEN if said and not before else ""
                 said[key] = before + new
-                yield new
+                yield between + new
             elif isinstance(event, StepFinished) and event.step_type == "llm" and event.step_key not in done:
                 done.add(event.step_key)
                 text = str((event.output or {}).get("text") or "")
                 if event.cached and text:
-                    yield text
+                    between = _BETWEEN if said else ""
+                    said[event.step_key] = text
+                    yield between + text
         await self._raise_failure()
 
     async def _events(self) -> AsyncIterator[StreamEvent]:

@@ -20,6 +20,7 @@ from polos_nb.durable.steps import Steps
 from polos_nb.errors import PolosError, StoreError, WorkflowTimeoutError, one_line
 from polos_nb.events import RunFinished, RunStarted
 from polos_nb.messages import AgentResult, Usage
+from polos_nb.redaction import redactor
 from polos_nb.runtime.cassettes import record_lineages
 from polos_nb.runtime.conversation import Conversations, Place
 from polos_nb.runtime.leases import Leases
@@ -30,7 +31,6 @@ from polos_nb.settings import MEMORY, Mode, Settings
 from polos_nb.stores.base import RunRecord, Store
 from polos_nb.stores.cassette import Cassette
 from polos_nb.stores.memory import MemoryStore
-from polos_nb.redaction import redactor
 from polos_nb.stores.sqlite import SqliteStore
 from polos_nb.tools import Tool
 from polos_nb.transcript import Transcript

@@ -13,12 +13,12 @@ from polos_nb.errors import RunError
 from polos_nb.messages import AgentResult, Message
 from polos_nb.models.base import Model, ModelRequest, ModelResponse, Piece
 from polos_nb.models.registry import get_model
+from polos_nb.redaction import redactor
 from polos_nb.runtime.calls import perform_tool, tool_step
 from polos_nb.runtime.loop import AgentLoop
 from polos_nb.runtime.portal import portal
 from polos_nb.runtime.requests import plain_input
 from polos_nb.settings import Settings
-from polos_nb.redaction import redactor
 from polos_nb.tools import Tool
 
 

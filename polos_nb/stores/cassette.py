@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from polos_nb.errors import ConfigurationError
-from polos_nb.stores.base import RunRecord, StepRecord, Store, TraceRow
 from polos_nb.redaction import redactor
+from polos_nb.stores.base import RunRecord, StepRecord, Store, TraceRow
 
 _Line = dict[str, Any]
 _FORMAT = 1

@@ -18,7 +18,9 @@ CHROMIUM_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 ]  # fmt: skip
-READY = "() => window.jupyterapp && window.jupyterapp.shell.currentWidget && window.jupyterapp.shell.currentWidget.context"
+READY = (
+    "() => window.jupyterapp && window.jupyterapp.shell.currentWidget && window.jupyterapp.shell.currentWidget.context"
+)
 IDLE = (
     "() => { const w = window.jupyterapp.shell.currentWidget; const s = w.context.sessionContext.session;"
     " return s && s.kernel && s.kernel.status === 'idle'; }"
@@ -106,7 +108,9 @@ class Notebook:
 
     def restart(self) -> None:
         """A new kernel."""
-        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart()")
+        self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart()"
+        )
         self.page.wait_for_function(IDLE, timeout=60_000)
 
     def outputs(self) -> list[list[dict[str, Any]]]:

@@ -14,7 +14,7 @@ from tests.browser.lab import Notebook, browser_page, chromium, jupyterlab, unti
 
 NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 
 @pytest.fixture
@@ -25,7 +25,10 @@ def quick_start(tmp_path: Path) -> Any:
             pytest.fail("Chromium is missing in CI; .ci/install-chromium installs it")
         pytest.skip("no Chromium here; install the system's package to run this")
     shutil.copy(NOTEBOOKS / "quick_start.ipynb", tmp_path)
-    with jupyterlab(tmp_path, {"POLOS_NB_STORE": str(tmp_path / "steps.db")}) as address, browser_page(tmp_path) as page:
+    with (
+        jupyterlab(tmp_path, {"POLOS_NB_STORE": str(tmp_path / "steps.db")}) as address,
+        browser_page(tmp_path) as page,
+    ):
         yield Notebook(page, address, "quick_start.ipynb")
 
 
@@ -33,9 +36,7 @@ def _runs(notebook: Notebook) -> list[dict[str, Any]]:
     """The volatile facts of the runs that are shown."""
     outputs = [output for cell in notebook.outputs() for output in cell]
     return [
-        output["metadata"]["polos"]
-        for output in outputs
-        if "run_id" in output.get("metadata", {}).get("polos", {})
+        output["metadata"]["polos"] for output in outputs if "run_id" in output.get("metadata", {}).get("polos", {})
     ]
 
 

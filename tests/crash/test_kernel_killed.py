@@ -13,7 +13,7 @@ from tests.loopback.turns import Call, Request, Turn
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(180)]
 
-SETUP = '''
+SETUP = """
 import os, pathlib, time
 from polos_nb import Agent, tool
 folder = pathlib.Path(os.environ["FOLDER"])
@@ -31,7 +31,7 @@ def measure(place: int) -> int:
     return place * 10
 
 surveyor = Agent(id="surveyor", provider="openai", model="gpt-4o", tools=[measure])
-'''
+"""
 RUN = '(await surveyor.run("Measure five places")).result'
 
 
@@ -48,7 +48,7 @@ def test_a_kernel_killed_between_tool_calls_resumes_with_what_is_missing(tmp_pat
         env = {**provider.env(), "FOLDER": str(tmp_path), "POLOS_NB_MODE": "live"}
         first = Kernel(tmp_path, env)
         assert first.run(SETUP).status == "ok"
-        first.send(RUN)
+        first.send(RUN)  # no answer will come: the kernel dies in the middle
         _until(lambda: journal.exists() and "start 3" in journal.read_text())
         first.kill()
         assert len(provider.requests) == 3

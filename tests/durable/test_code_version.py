@@ -1,7 +1,5 @@
 """The version of a function changes when, and only when, what it does may have changed."""
 
-# ruff: noqa: E501  (the tables of programs are read a line at a time)
-
 from __future__ import annotations
 
 import functools

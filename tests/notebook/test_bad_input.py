@@ -9,10 +9,10 @@ import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-SETUP = '''
+SETUP = """
 %load_ext polos_nb
 from polos_nb import Agent, tool
-'''
+"""
 
 # What is typed, and what the line must say: what is wrong, and how to mend it.
 MISTAKES = {
@@ -26,7 +26,10 @@ MISTAKES = {
     "unknown provider": ("%%polos_agent other -m opnai/gpt-4o\nHi\n", ["opnai", "openai"]),
     "not a name": ("%%polos_run bot --as 2x\nHi", ["2x"]),
     "missing agent": ("%%polos_run\nHi", ["AGENT"]),
-    "two functions in a tool": ("%%polos_tool\ndef a() -> int:\n    return 1\ndef b() -> int:\n    return 2", ["one public function"]),
+    "two functions in a tool": (
+        "%%polos_tool\ndef a() -> int:\n    return 1\ndef b() -> int:\n    return 2",
+        ["one public function"],
+    ),
     "duplicate tool id": ("%%polos_tool --id look_up\ndef second(x: int) -> int:\n    return x", ["look_up", "--id"]),
     "unknown tool": ("%%polos_agent other -m demo/demo -t loook_up\nHi", ["loook_up", "look_up"]),
 }

@@ -15,12 +15,12 @@ KERNELS = Path(__file__).parent.parent.parent / ".ci" / "kernels"
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
 
-SETUP = '''
+SETUP = """
 %load_ext polos_nb
 from polos_nb import Agent, ScriptedModel, Turn
 slow = Agent(id="slow", model=ScriptedModel(lambda request: Turn(text="one two three four", delay=0.05)))
 endless = Agent(id="endless", model=ScriptedModel(lambda request: Turn(text="word " * 10000, delay=0.05)))
-'''
+"""
 
 
 @pytest.fixture(params=["6.29.5", "7.2.0", "installed"])

@@ -100,7 +100,9 @@ def test_an_edited_tool_is_a_miss_that_names_it(cassette: Path) -> None:
     with pytest.raises(ReplayMiss) as raised:
         replay.run(Agent(id="a", model=silent(), tools=[weather_tool(version=2)]), "go")
     said = str(raised.value)
-    assert said.startswith("step 1.get_weather[call_1] of a is not in demo.jsonl; the nearest is 1.get_weather[call_1]: ")
+    assert said.startswith(
+        "step 1.get_weather[call_1] of a is not in demo.jsonl; the nearest is 1.get_weather[call_1]: "
+    )
     assert "version" in raised.value.difference
     assert "%polos cassette record" in said
 

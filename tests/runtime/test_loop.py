@@ -88,7 +88,9 @@ def test_parallel_calls_overlap_and_their_results_keep_the_order_of_the_calls() 
 
 def test_a_failing_tool_is_told_to_the_model_and_the_run_goes_on() -> None:
     """An exception in a tool becomes a result that the model reads; the result says failed."""
-    agent = Agent(id="a", model=once_called(calls(("fail", {"text": "7"}), ("echo", {"text": "ok"}))), tools=[fail, echo])
+    agent = Agent(
+        id="a", model=once_called(calls(("fail", {"text": "7"}), ("echo", {"text": "ok"}))), tools=[fail, echo]
+    )
     result = Process().run(agent, "go")
     assert result.result == "done: Error: ValueError: cannot take 7 | ok"
     assert [item.status for item in result.tool_results] == ["failed", "completed"]
@@ -206,7 +208,9 @@ def test_tools_may_be_sync_or_async_and_take_a_model_or_plain_parameters() -> No
         ("with_model", {"name": "Bonn"}), ("plain", {"name": "a"}), ("with_context", {"name": "b"}), ("bare", "")
     )
     agent = Agent(id="me", model=once_called(turn), tools=[with_model, plain, with_context, bare])
-    assert Process().run(agent, "go", conversation_id=7, user_id="u1").result == "done: Bonn me | aa | b True 7 u1 | yes"
+    assert (
+        Process().run(agent, "go", conversation_id=7, user_id="u1").result == "done: Bonn me | aa | b True 7 u1 | yes"
+    )
 
 
 def test_a_sync_tool_does_not_block_the_loop() -> None:
@@ -316,7 +320,10 @@ def test_the_system_prompt_comes_first_and_the_key_travels_outside_the_parameter
     ("input", "sent"),
     [
         ("text", [("user", "text")]),
-        ([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], [("user", "a"), ("assistant", "b")]),
+        (
+            [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+            [("user", "a"), ("assistant", "b")],
+        ),
         ({"city": "Bonn"}, [("user", '{"city": "Bonn"}')]),
         (City(name="Bonn"), [("user", '{"name": "Bonn", "people": 0}')]),
         ([1, 2], [("user", "[1, 2]")]),
@@ -525,7 +532,9 @@ def test_text_that_fits_the_schema_is_accepted_beside_tools() -> None:
 def test_a_list_is_an_output_schema() -> None:
     """Anything with a schema can be asked for."""
     model = ScriptedModel(['{"value": [{"name": "Bonn", "people": 1}]}'])
-    assert Process().run(Agent(id="a", model=model, output_schema=list[City]), "x").result == [City(name="Bonn", people=1)]
+    assert Process().run(Agent(id="a", model=model, output_schema=list[City]), "x").result == [
+        City(name="Bonn", people=1)
+    ]
 
 
 def test_a_script_that_is_used_up_fails_the_run_with_the_step() -> None:

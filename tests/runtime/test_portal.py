@@ -68,14 +68,15 @@ def test_an_iterator_is_driven_there_and_read_here() -> None:
             yield number, threading.current_thread().name
         raise OSError("cut")
 
-    async def body() -> list[Any]:
-        got: list[Any] = []
-        with pytest.raises(OSError, match="cut"):
-            async for item in portal().iterate(numbers):
-                got.append(item)
-        return got
+    got: list[Any] = []
 
-    assert asyncio.run(body()) == [(number, "polos_nb-loop") for number in range(3)]
+    async def body() -> None:
+        async for item in portal().iterate(numbers):
+            got.append(item)
+
+    with pytest.raises(OSError, match="cut"):
+        asyncio.run(body())
+    assert got == [(number, "polos_nb-loop") for number in range(3)]
 
 
 @pytest.mark.parametrize("how", ["closed", "cancelled"])

@@ -14,7 +14,7 @@ from tests.loopback.server import ANTHROPIC_KEY, OPENAI_KEY, StartProvider
 from tests.loopback.turns import ApiError, Call, Request, Turn
 
 pytest_plugins = ["tests.loopback.fixtures"]
-pytestmark = [pytest.mark.xdist_group("litellm"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.timeout(120)]
 
 FAILURES = {
     "bad request": (Turn(error=ApiError(400, "your request is odd")), "your request is odd"),

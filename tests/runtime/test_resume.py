@@ -283,7 +283,9 @@ def test_an_edit_opens_a_new_run_and_keeps_the_old_one(process: Process) -> None
     assert "Be kind." in process.why("a")["1.llm"]
     assert "messages[0] changed" in process.why("a")["2.llm"]
     journal.clear()
-    process.run(Agent(id="a", model=chain(journal, 1), tools=[counted(journal, version=2)], system_prompt="Be brief."), "go")
+    process.run(
+        Agent(id="a", model=chain(journal, 1), tools=[counted(journal, version=2)], system_prompt="Be brief."), "go"
+    )
     assert journal == ["look 0"]
     assert list(process.why("a")) == ["1.look[call_1]"]
     assert [run.status for run in process.runtime.store.list_runs()] == ["completed"] * 3
@@ -439,7 +441,9 @@ def test_equal_calls_of_a_tool_with_a_write_between_have_values_of_their_own(pro
         return "saved"
 
     order = ["mark", "save", "mark"]
-    model = ScriptedModel(lambda request: "end" if len(results(request)) == 3 else calls((order[len(results(request))], {})))
+    model = ScriptedModel(
+        lambda request: "end" if len(results(request)) == 3 else calls((order[len(results(request))], {}))
+    )
     process.run(Agent(id="a", model=model, tools=[mark, save]), "go")
     assert len(set(ids)) == 2
 
@@ -562,7 +566,7 @@ def test_a_passing_failure_is_tried_again_and_retry_after_is_honoured(process: P
      (ModelUnavailable("overloaded"), 3), (KeyError("a bug"), 1)],
 )  # fmt: skip
 def test_failures_end_the_run_when_trying_again_does_not_help(process: Process, error: Exception, asked: int) -> None:
-    """Final failures are not retried, long waits are left to a person, and the last attempt is not followed by a wait."""
+    """Final failures are not retried, long waits are left to a person, and no wait follows the last attempt."""
     model = ScriptedModel(lambda request: Turn(error=error))
     with pytest.raises(RunError, match=r"step 1\.llm: "):
         process.run(Agent(id="a", model=model), "go")
@@ -645,7 +649,9 @@ def test_where_calls_are_off_the_store_answers_and_a_miss_names_the_difference(
     off = Process(store, mode=mode)
     assert off.run(agent, "go") == first
     edited = Agent(id="a", model=chain(journal, 1), tools=[counted(journal)], system_prompt="Be brief.")
-    with pytest.raises(error, match=r"step 1\.llm of a is not in .*the nearest is 1\.llm: messages\[0\] changed: .*kind"):
+    with pytest.raises(
+        error, match=r"step 1\.llm of a is not in .*the nearest is 1\.llm: messages\[0\] changed: .*kind"
+    ):
         off.run(edited, "go")
     changed = Agent(id="a", model=chain(journal, 1), tools=[counted(journal, version=2)], system_prompt="Be kind.")
     with pytest.raises(error, match=r"step 1\.look\[call_1\] of a .*the nearest is 1\.look\[call_1\]: .*version"):
@@ -699,10 +705,12 @@ def test_two_drivers_of_one_call_execute_each_step_once(path: str, first: str) -
                 starter.run(broken, "go")
             starter.runtime.close()
         processes = [Process(path) for _ in range(3)]
-        told = at_once([lambda one=one: one.run(agent, "go") for one in processes])  # type: ignore[misc]
+        told = at_once([lambda one=one, agent=agent: one.run(agent, "go") for one in processes])  # type: ignore[misc]
         assert [getattr(item, "result", item) for item in told] == ["end"] * 3
         expected = ["llm 0", "llm 1", "llm 2", "llm 3", "look 0", "look 1", "look 2"]
-        assert sorted(journal) == (expected if first == "new" else [e for e in expected if e not in ("llm 0", "look 0")])
+        assert sorted(journal) == (
+            expected if first == "new" else [e for e in expected if e not in ("llm 0", "look 0")]
+        )
         for one in processes:
             one.runtime.close()
     store = SqliteStore(path)
@@ -727,3 +735,42 @@ def test_two_drivers_on_one_loop_execute_each_step_once(path: str) -> None:
     assert sorted(journal) == ["llm 0", "llm 1", "llm 2"]
     one.runtime.close()
     two.runtime.close()
+
+
+def test_the_lease_of_a_long_step_is_renewed_and_not_taken_from_others(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The heartbeat renews a run's own lease, leaves one that was taken over alone, and ends with the run."""
+    monkeypatch.setattr("polos_nb.runtime.leases.HEARTBEAT_SECONDS", 0.001)
+    store = process.runtime.store
+    seen: list[float | None] = []
+
+    async def until(held: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not held():
+                await asyncio.sleep(0.001)
+
+    @tool(description="Long", version=1)
+    async def long(ctx: WorkflowContext) -> str:
+        def lease() -> float | None:
+            run = store.get_run(ctx.run_id)
+            return run.lease_until if run else None
+
+        first = lease()
+        await until(lambda: lease() != first)
+        store.update_run(ctx.run_id, owner="another:boot:1:1/x", lease_until=5.0)
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        seen.append(lease())
+        return "ok"
+
+    agent = Agent(id="a", model=once_called(calls(("long", {}))), tools=[long])
+    assert process.run(agent, "go").result == "done: ok"
+    assert seen == [5.0]
+
+
+def test_two_final_answers_in_one_turn_take_the_one_that_fits(process: Process) -> None:
+    """A model that answers twice at once is not sent back when one of the answers fits."""
+    turn = calls(("final_answer", {"name": 5}), ("final_answer", {"name": "Bonn", "size": 1}))
+    agent = Agent(id="a", model=ScriptedModel([turn]), tools=[counted([])], output_schema=Place)
+    assert process.run(agent, "go").result == Place(name="Bonn", size=1)

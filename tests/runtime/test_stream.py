@@ -21,7 +21,7 @@ def echo(text: str) -> str:
 
 
 def talker() -> Agent:
-    turns = [Turn(text="Let me see. ", calls=[("echo", {"text": "x"})]), "It is x."]
+    turns = [Turn(text="Let me see.", calls=[("echo", {"text": "x"})]), "It is x."]
     return Agent(id="a", model=ScriptedModel(turns), tools=[echo])
 
 
@@ -63,6 +63,12 @@ async def listed(source: AsyncIterator[Any]) -> list[Any]:
     return [item async for item in source]
 
 
+async def into(got: list[Any], source: AsyncIterator[Any]) -> None:
+    """Collect what arrives, also when a failure follows."""
+    async for item in source:
+        got.append(item)
+
+
 def test_text_arrives_in_pieces_and_the_rest_is_there_after_the_end() -> None:
     """text_chunks, text(), result() and get() agree; usage, tool results and steps follow."""
 
@@ -70,7 +76,7 @@ def test_text_arrives_in_pieces_and_the_rest_is_there_after_the_end() -> None:
         stream = await talker().stream(client, "go")
         assert isinstance(stream, StreamResult)
         chunks = await listed(stream.text_chunks)
-        assert chunks == ["Let", " me", " see.", " ", "It", " is", " x."]
+        assert chunks == ["Let", " me", " see.", "\n\nIt", " is", " x."]
         assert await stream.text() == "".join(chunks)
         result = await stream.result()
         assert result.result == "It is x."
@@ -99,7 +105,7 @@ def test_events_speak_polos_vocabulary_in_order() -> None:
         ]  # fmt: skip
         assert [event.sequence_id for event in events] == list(range(1, len(events) + 1))
         text = "".join(event.data["content"] for event in events if event.event_type == "text_delta")
-        assert text == "Let me see. It is x."
+        assert text == "Let me see.It is x."
         [asked] = [event for event in events if event.event_type == "tool_call"]
         assert asked.data["tool_call"]["function"] == {"name": "echo", "arguments": '{"text": "x"}'}
         assert len({event.id for event in events}) == len(events)
@@ -143,19 +149,17 @@ def test_a_failure_is_raised_where_it_is_read_after_what_had_arrived() -> None:
 
     async def body(client: Any) -> None:
         stream = await agent.stream(client, "go")
-        arrived = []
+        arrived: list[str] = []
         with pytest.raises(RunError, match="refused"):
-            async for chunk in stream.text_chunks:
-                arrived.append(chunk)
+            await into(arrived, stream.text_chunks)
         assert "".join(arrived) == "first "
         for read in (stream.text, stream.result, stream.get):
             with pytest.raises(RunError, match="refused"):
                 await read()
-        seen = []
+        seen: list[Any] = []
         with pytest.raises(RunError, match="refused"):
-            async for event in stream.events:
-                seen.append(event.event_type)
-        assert seen[-1] == "agent_finish"
+            await into(seen, stream.events)
+        assert seen[-1].event_type == "agent_finish"
         with pytest.raises(RunError, match="refused"):
             stream.usage  # noqa: B018
 
@@ -209,7 +213,9 @@ def test_a_cancelled_stream_ends_and_can_be_resumed() -> None:
         assert (await listed_events(stream))[-1] == "workflow_cancel"
 
     process.cell(body)
-    resumed = process.run(Agent(id="stuck", provider="scripted", model=ScriptedModel(["Well, yes."], name="halting")), "go")
+    resumed = process.run(
+        Agent(id="stuck", provider="scripted", model=ScriptedModel(["Well, yes."], name="halting")), "go"
+    )
     assert resumed.result == "Well, yes."
     assert len(process.runtime.store.list_runs()) == 1
 
@@ -259,7 +265,7 @@ def test_a_stream_can_be_awaited_from_another_loop() -> None:
 
     process = Process()
     stream = portal().run(talker().stream(process.client, "go"))
-    assert asyncio.run(stream.text()) == "Let me see. It is x."
+    assert asyncio.run(stream.text()) == "Let me see.\n\nIt is x."
     assert asyncio.run(stream.result()).result == "It is x."
 
 

@@ -159,7 +159,14 @@ def test_the_guide_defines_and_runs(notebook: Any, capsys: pytest.CaptureFixture
 
 def test_provider_parameters(notebook: Any) -> None:
     """thinking, reasoning_effort, temperature, max_tokens and top_p reach the provider's body."""
-    book = notebook()
+
+    def script(request: Request) -> Turn:
+        turn = weather_script(request)
+        if "thinking" in request.body:
+            turn.thinking = "Let me look."  # it goes back signed, which the provider checks
+        return turn
+
+    book = notebook(script)
     book.run(AGENTS)
     book.snippet("guide_provider_parameters")
     bodies = [request.body for request in book.provider.requests]
