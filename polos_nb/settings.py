@@ -1,4 +1,4 @@
-"""What the environment says: where the store is, which mode runs are in, how long to wait. Read when asked, not at import."""
+"""What the environment says: where the store is, which mode runs are in, how long to wait. Read when it is asked."""
 
 from __future__ import annotations
 

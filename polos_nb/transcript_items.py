@@ -138,6 +138,11 @@ class RunView:
         """How often each tool was called at the top, in the order of first use."""
         return dict(Counter(item.name for item in self.items if isinstance(item, ToolItem)))
 
+    @property
+    def from_store(self) -> bool:
+        """Whether the run is complete and every step answered from the store."""
+        return self.status == "completed" and self.cached > 0 and self.live == 0 and self.failed == 0
+
     def volatile(self, *, cost: float | None = None) -> dict[str, Any]:
         """What differs between two executions of the same cell: for an output's metadata, never its data.
 

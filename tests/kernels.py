@@ -68,8 +68,7 @@ class Kernel:
     def kill(self) -> None:
         """End the process with SIGKILL, as a crash would."""
         self.manager.signal_kernel(9)
-        self.client.stop_channels()
-        self.manager.cleanup_resources()
+        self.close()
 
     def interrupt(self) -> None:
         """What the Stop button does."""

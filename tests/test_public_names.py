@@ -36,7 +36,7 @@ def test_the_list_is_this_one() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     """A name that is not public is reported as Python does."""
-    with pytest.raises(AttributeError, match="polos_nb.*nothing"):
+    with pytest.raises(AttributeError, match=r"polos_nb.*nothing"):
         polos_nb.nothing  # noqa: B018
 
 

@@ -22,7 +22,8 @@ import socket
 
 def refuse(original):
     def connect(self, address, *rest):
-        if isinstance(address, tuple) and not str(address[0]).startswith("127.") and address[0] not in ("localhost", "::1"):
+        host = str(address[0]) if isinstance(address, tuple) else "localhost"
+        if not host.startswith("127.") and host not in ("localhost", "::1"):
             raise OSError(f"the network is blocked: {address}")
         return original(self, address, *rest)
     return connect

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import MutableMapping, Sequence
+from functools import cache
 from html import escape
 from typing import Any
 
@@ -42,7 +43,7 @@ def render(text: str) -> str:
     """
     if len(text) > _PLAIN_ABOVE:
         return f'<div style="white-space: pre-wrap; overflow-wrap: anywhere">{text_html(text)}</div>'
-    return str(_PARSER.render(visible(text)))
+    return str(_parser().render(visible(text)))
 
 
 def root(inner: str) -> str:
@@ -78,6 +79,7 @@ def _math(state: StateInline, silent: bool) -> bool:
     return True
 
 
+@cache  # made for the first output, not when the extension is loaded
 def _parser() -> MarkdownIt:
     # "commonmark" with raw HTML off: `<` is text everywhere.
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable("table")
@@ -113,6 +115,3 @@ def _image(self: RendererHTML, tokens: Sequence[Token], i: int, options: Any, en
     if inside_link or not address:
         return said
     return f'<a href="{address}" rel="noopener noreferrer" target="_blank">{said}</a>'
-
-
-_PARSER = _parser()

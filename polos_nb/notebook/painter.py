@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from polos_nb.transcript import Transcript
 from polos_nb.transcript_text import answer_value, plain_answer, status_line
 
 RENDERERS = ("auto", "live", "static", "plain")
+_LINGER = 4.0  # seconds that "resumed from the store" is to be seen
 _UPDATE = 0.5  # seconds between updates: an update sends the whole output again
 
 
@@ -89,8 +91,15 @@ class Live:
         publish(self._ip, shown, display_id=self._display_id, update=True)
 
     def end(self, failure: BaseException | None = None) -> None:
-        """Replace it by what stays."""
-        publish(self._ip, _final(self._transcript, failure), display_id=self._display_id, update=True)
+        """Replace it by what stays; a run that was answered by the store says so for a moment first."""
+        final = _final(self._transcript, failure)
+        loop = _running_loop()
+        if failure is not None or loop is None or not self._transcript.from_store:
+            publish(self._ip, final, display_id=self._display_id, update=True)
+            return
+        publish(self._ip, bundle(self._transcript, live=True), display_id=self._display_id, update=True)
+        # What stays must be the same in every execution, so the line about this one goes again.
+        loop.call_later(_LINGER, lambda: publish(self._ip, final, display_id=self._display_id, update=True))
 
 
 class Plain:
@@ -157,3 +166,10 @@ def publish(ip: Any, shown: Bundle, *, display_id: str = "", update: bool = Fals
     data, metadata = shown
     transient = {"display_id": display_id} if display_id else {}
     ip.display_pub.publish(data=data, metadata=metadata, transient=transient, update=update)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -82,7 +82,7 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class TraceRow:
-    """One line of a run's trace: which step record answered at place `seq`, whether it was `cached`, and `why` it ran."""
+    """One line of a run's trace: the step record that answered at place `seq`, whether `cached`, and `why` it ran."""
 
     seq: int
     step_id: int

@@ -51,7 +51,7 @@ def test_the_quick_start_streams_and_resumes(quick_start: Notebook, tmp_path: Pa
     )
     first = until(lambda: _runs(quick_start), 20, "no run is shown")
     assert all(run["live"] > 0 for run in first[:1])
-    before = [cell for cell in quick_start.outputs()]
+    before = quick_start.outputs()
     quick_start.restart()
     quick_start.run_all()
     second = until(lambda: _runs(quick_start), 20, "no run is shown after the restart")
