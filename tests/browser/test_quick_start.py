@@ -56,7 +56,9 @@ def test_the_quick_start_streams_and_resumes(quick_start: Notebook, tmp_path: Pa
     quick_start.run_all()
     second = until(lambda: _runs(quick_start), 20, "no run is shown after the restart")
     assert [run["live"] for run in second] == [0] * len(first)
-    assert _data(quick_start.outputs()) == _data(before)
+    assert page.query_selector("text=resumed from the store: 4 of 4 steps, no calls") is not None
+    page.screenshot(path=str(tmp_path / "resumed.png"), full_page=True)
+    until(lambda: _data(quick_start.outputs()) == _data(before), 20, "the outputs are not those of the first execution")
     quick_start.save()
     saved = json.loads((tmp_path / "quick_start.ipynb").read_text())
     mimes = {mime for cell in saved["cells"] for output in cell.get("outputs", ()) for mime in output.get("data", {})}
