@@ -24,7 +24,7 @@ def agent_card(agent_info: Mapping[str, Any]) -> Bundle:
     head = [name, model, f"{len(tools)} tool" + ("" if len(tools) == 1 else "s")]
     rows: list[tuple[str, str]] = []
     for tool in tools[:40]:
-        effect = f"  {tool['effect']}" if tool.get("effect") else ""
+        effect = f" · {tool['effect']}" if tool.get("effect") else ""
         rows.append(("tool", f"{tool.get('signature') or tool.get('name', '')}{effect}"))
     if tools[40:]:
         rows.append(("tool", f"and {len(tools) - 40} more"))

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from polos_nb.errors import ConfigurationError
 from polos_nb.redaction import redactor
 from polos_nb.stores.base import RunRecord, StepRecord, Store, TraceRow
@@ -26,6 +28,8 @@ _STEP_KEYS = (
     *("lineage", "target_id", "step_key", "kind", "name", "fingerprint", "occurrence", "status", "effect"),
     *("parts", "request", "output", "error"),
 )
+_JSON_TEXTS = {"input", "options", "result", "parts", "request", "output", "usage", "message"}
+_RAW = "$text"  # around a text that would not come back exactly from its JSON
 _NUMBERS = {"occurrence", "turn", "seq"}
 _OPTIONAL = {"conversation_id", "turn", "result", "error", "output", "usage", "previous", "parent", "forked_from"}
 _LINKS = ("previous", "parent", "forked_from")
@@ -234,16 +238,41 @@ def _tokens(usage: str | None) -> str | None:
     counts = json.loads(usage)
     if not isinstance(counts, dict):
         return None
-    return json.dumps({key: counts[key] for key in sorted(counts) if key.endswith("tokens")})
+    return orjson.dumps({key: counts[key] for key in sorted(counts) if key.endswith("tokens")}).decode()
 
 
 def _dump(line: _Line) -> str:
-    text = json.dumps(line, sort_keys=True, ensure_ascii=False)
+    """A line as text. What is JSON inside it is written as JSON, so that a difference can be read."""
+    shown = {key: _opened(key, line[key]) for key in sorted(line)}  # only here: objects inside keep their order
+    text = json.dumps(shown, ensure_ascii=False)
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:  # half of a surrogate pair
-        return json.dumps(line, sort_keys=True)
+        return json.dumps(shown)
     return text
+
+
+def _opened(key: str, value: Any) -> Any:
+    if key == "messages":
+        return [_opened("message", text) for text in value]
+    if key not in _JSON_TEXTS or value is None:
+        return value
+    try:
+        inner = orjson.loads(value)
+    except ValueError:
+        return {_RAW: value}
+    exact = inner is not None and _RAW not in (inner if isinstance(inner, dict) else ())
+    return inner if exact and orjson.dumps(inner).decode() == value else {_RAW: value}
+
+
+def _closed(key: str, value: Any) -> Any:
+    if key == "messages" and isinstance(value, list):
+        return [_closed("message", inner) for inner in value]
+    if key not in _JSON_TEXTS or value is None:
+        return value
+    if isinstance(value, dict) and value.keys() == {_RAW}:
+        return value[_RAW]
+    return orjson.dumps(value).decode()
 
 
 def _refuse_secrets(line: _Line, path: str | os.PathLike[str]) -> None:
@@ -276,6 +305,7 @@ def _parse(raw: str, where: str) -> _Line:
     keys = kinds.get(line.get("type")) if isinstance(line.get("type"), str) else None
     if keys is None:
         raise ConfigurationError(f"{where} is of the unknown type {line.get('type')!r}: {_AGAIN}")
+    line = {key: _closed(key, value) for key, value in line.items()}
     for key in keys:
         if key not in line or not _fits(key, line[key]):
             raise ConfigurationError(f'{where} has no usable "{key}": {_AGAIN}')

@@ -261,7 +261,8 @@ def test_a_declaration_that_cannot_work_is_refused_with_the_remedy(make: Any, me
 
 def test_a_later_option_that_says_nothing_is_accepted() -> None:
     """`guardrails=None`, as copied from Polos, is harmless."""
-    Agent(id="a", provider="demo", guardrails=None, queue=None, compaction=False)
+    agent = Agent(id="a", provider="demo", guardrails=None, queue=None, compaction=False)
+    assert agent.definition() == Agent(id="a", provider="demo").definition()
 
 
 def test_provider_and_model_may_be_one_text() -> None:

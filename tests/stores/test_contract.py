@@ -311,4 +311,4 @@ def test_version_changes_with_every_write(store: Store) -> None:
 def test_closing_twice_is_fine(store: Store) -> None:
     """The second `close` does nothing."""
     store.close()
-    store.close()
+    assert store.close() is None  # type: ignore[func-returns-value]
