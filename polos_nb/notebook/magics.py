@@ -23,7 +23,8 @@ from polos_nb.tools import Tool
 
 _MAGICS = {"line": ("polos", "polos_run"), "cell": ("polos_agent", "polos_tool", "polos_run")}
 
-# A trailing ; keeps a value from being shown; IPython 8.12 knows it for all versions that we support.
+# A trailing ; keeps a value from being shown. Not for magics whose body is prose: IPython would read that as Python to
+# find the ; and from Python 3.12 on an apostrophe in it is then an error.
 output_can_be_silenced = getattr(magic, "output_can_be_silenced", lambda function: function)
 
 
@@ -98,7 +99,6 @@ class PolosMagics(Magics):
 
     @line_cell_magic
     @no_var_expand
-    @output_can_be_silenced
     @_documented(RUN.format_help())
     def polos_run(self, line: str, cell: str | None = None) -> Any:
         """Run an agent where the cell cannot await; other cells are rewritten and never come here."""
@@ -107,7 +107,6 @@ class PolosMagics(Magics):
 
     @cell_magic
     @no_var_expand
-    @output_can_be_silenced
     @_documented(AGENT.format_help())
     def polos_agent(self, line: str, cell: str) -> Any:
         """Define an agent."""

@@ -88,6 +88,13 @@ def test_an_agent_cell_binds_an_agent(shell: Any) -> None:
     assert "{{ language }} = 'French'" in ran.out
 
 
+def test_prose_is_never_read_as_python(shell: Any) -> None:
+    """Apostrophes, backslashes and brackets in a prompt or a question mean nothing."""
+    shell.ok("%%polos_agent prosaic -m demo\nDon't say \\frac{a}{b} ([ or \"it's\\ so\n")
+    ran = shell.ok("%%polos_run prosaic\nWhat's (that \\ and 'this;\n")
+    assert "What's (that" in ran.out
+
+
 @pytest.mark.parametrize(
     ("cell", "word"),
     [
