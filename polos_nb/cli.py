@@ -79,7 +79,7 @@ def _report(done: Execution) -> None:
             click.echo(f"   {name}: {executed} steps executed, {kept} answered from the store")
         else:
             click.secho(f"   {name}: resumed from the store: {kept} of {kept} steps, no calls", fg="green")
-    click.echo(f"   {len(done.runs)} runs, {done.seconds:.1f} s\n")
+    click.echo(f"   {done.seconds:.1f} s with the start of the kernel\n")
 
 
 def _copy(folder: Path) -> Path:

@@ -24,17 +24,29 @@ class Execution:
 
 
 class _Echo(NotebookClient):  # type: ignore[misc]
-    """A client that passes on what cells print, as they print it."""
+    """A client that passes on what cells print, as they print it, each output from the start of a line."""
 
     def __init__(self, nb: Any, echo: Callable[[str], None], **options: Any) -> None:
         super().__init__(nb, **options)
-        self._echo = echo
+        self._pass_on = echo
+        self._at_start = True
+
+    def _echo(self, text: str) -> None:
+        if text:
+            self._pass_on(text)
+            self._at_start = text.endswith("\n")
+
+    def end_line(self) -> None:
+        """Go to the start of a line."""
+        if not self._at_start:
+            self._echo("\n")
 
     def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
         content = msg["content"]
         if msg["msg_type"] == "stream" and content.get("name") == "stdout":
             self._echo(content["text"])
         elif msg["msg_type"] == "display_data" and "polos" in content.get("metadata", {}):
+            self.end_line()
             self._echo(_indented(content["data"].get("text/plain", "")))
         return super().process_message(msg, cell, cell_index)
 
@@ -53,11 +65,13 @@ def execute(notebook: Path, *, env: Mapping[str, str], echo: Callable[[str], Non
         timeout=600,
         kernel_name="python3",
         resources={"metadata": {"path": str(notebook.parent)}},
+        extra_arguments=["--IPKernelApp.log_level=40"],  # new kernels warn that loopback is not encrypted
     )
     try:
         client.execute(env={**os.environ, **env})
     except CellExecutionError as failure:
         error = f"a cell failed: {failure.ename}: {failure.evalue}"
+    client.end_line()
     nbformat.write(book, notebook)
     return Execution(_runs(book), error, time.monotonic() - began)
 
