@@ -18,8 +18,8 @@ _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+[\w]")
 _NOT_NAMES = {
     "Compare", "What", "Which", "Who", "When", "Where", "Why", "How", "Is", "Are", "Do", "Does", "Tell",
     "Please", "The", "In", "On", "And", "Or", "Give", "Find", "Show", "Search", "Look", "Hi", "Hello", "Email",
-    "My", "It", "Now", "For", "Use", "Call", "Answer", "Will", "Can", "Could", "Should", "Then", "Also", "Them",
-    "Write", "Summarize",
+    "My", "It", "Now", "For", "Use", "Call", "Answer", "Book", "Order", "Will", "Can", "Could", "Should",
+    "Then", "Also", "Them", "Write", "Summarize",
 }  # fmt: skip
 DELAY = 0.02  # seconds a word, so that a demo can be seen to stream
 

@@ -86,7 +86,7 @@ def show(session: NotebookSession, given: Namespace, options: Any) -> Shown:
     blocks = [("input", facts["input"]), ("result", facts["result"]), ("error", run.error or "")]
     return Shown(
         " · ".join(str(part) for part in head if part),
-        ("", "step", "call", "state", "seconds", "why it was executed"),
+        ("", "step", "call", "state", "seconds", "why it was executed, or its error"),
         rows,
         blocks=[(label, brief(text, 4_000)) for label, text in blocks],
         note=f"%polos show {run.id} --step N shows all of a step." if rows else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 from IPython.core import magic
@@ -192,7 +193,9 @@ def load(ip: Any) -> None:
         return
     if extension.magics.banner and not in_kernel(ip):  # in a notebook the line would be saved, and tests compare it
         print(f"polos_nb · {session.runtime.mode} · {session.settings.store_path()}")  # noqa: T201
-    if session.runtime.mode == "live" and any(key_for(provider) for provider in PROVIDERS):
+    # Where there is a store already, its notebook may be answered by it as a whole, and need no litellm.
+    new = not Path(session.settings.store_path()).exists()
+    if new and session.runtime.mode == "live" and any(key_for(provider) for provider in PROVIDERS):
         litellm_model.warm()
 
 

@@ -9,6 +9,7 @@ from polos_nb.notebook.markup import CELL, pre, text_html
 from polos_nb.safe_text import brief, code_block, inline_markdown, visible
 
 _CELL_LIMIT = 300
+_SHORT = 24  # characters that never need a line break
 
 
 class Shown:
@@ -56,11 +57,8 @@ class Shown:
     def _repr_html_(self) -> str:
         out = [f"<p><strong>{text_html(self.title)}</strong></p>"] if self.title else []
         if self.rows:
-            head = "".join(f'<th style="{CELL}">{text_html(text)}</th>' for text in self.head)
-            body = "\n".join(
-                "<tr>" + "".join(f'<td style="{CELL}">{text_html(text)}</td>' for text in row) + "</tr>"
-                for row in self.rows
-            )
+            head = "".join(_td(text, "th") for text in self.head)
+            body = "\n".join("<tr>" + "".join(_td(text, "td") for text in row) + "</tr>" for row in self.rows)
             out.append(
                 '<table style="border-collapse: collapse">'
                 + (f"<tr>{head}</tr>" if head else "")
@@ -74,6 +72,11 @@ class Shown:
 
 def _cell(value: Any) -> str:
     return brief(" ".join(str("" if value is None else value).split()), _CELL_LIMIT)
+
+
+def _td(text: str, tag: str) -> str:
+    wrap = "; white-space: nowrap" if len(text) <= _SHORT else ""
+    return f'<{tag} style="{CELL}{wrap}">{text_html(text)}</{tag}>'
 
 
 def _in_table(text: str) -> str:

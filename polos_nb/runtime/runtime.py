@@ -174,9 +174,21 @@ class Runtime:
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise WorkflowTimeoutError(run.id or None, timeout) from None
+            error = WorkflowTimeoutError(run.id or None, timeout)
+            self._timed_out(target, run, str(error))
+            raise error from None
         finally:
             run.close()
+
+    def _timed_out(self, target: Target, run: Run, text: str) -> None:
+        """What was noted as stopped has failed: nobody stopped it."""
+        if run.id and self.mode in ("live", "record"):
+            self.store.update_run(run.id, status="failed", error=text)
+        run.emit(
+            RunFinished(
+                run_id=run.id, target_id=target.id, kind=target.kind, at=time.time(), status="failed", error=text
+            )
+        )
 
     async def _pass(self, target: Target, run: Run, lineage: str, place: Place | None, leases: Leases) -> Any:
         fresh: bool | frozenset[str] = target.fresh
