@@ -48,6 +48,7 @@ def demo(headless: bool, folder: Path | None, no_browser: bool, port: int | None
     command = [sys.executable, "-m", "jupyterlab", str(notebook)]
     command += ["--no-browser"] if no_browser else []
     command += ["--port", str(port)] if port else []
+    command += ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []  # as in a container
     click.echo(f"The quick start is {notebook}; JupyterLab is starting. Stop it with Ctrl-C.")
     sys.exit(subprocess.call(command))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -21,26 +20,8 @@ from polos_nb.notebook.display import (
     tool_card,
 )
 from polos_nb.transcript import Transcript
+from tests.notebook.html_check import checked
 
-ALLOWED = {
-    "a",
-    "blockquote",
-    "br",
-    "code",
-    "details",
-    "div",
-    "em",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "hr",
-    "li",
-    "ol",
-}
-ALLOWED |= {"p", "pre", "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul"}
 HOSTILE = [
     "<img src=x onerror=alert(1)>",
     "</details><script>alert(1)</script>",
@@ -51,33 +32,8 @@ HOSTILE = [
 ]
 
 
-class Balanced(HTMLParser):
-    """Collects text; fails on tags that are not allowed or not balanced."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag in ALLOWED, tag
-        assert {name for name, _ in attrs} <= {"style", "href", "rel", "target", "open", "role", "start"}
-        if tag not in {"br", "hr"}:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
 def seen(html: str) -> str:
-    parser = Balanced()
-    parser.feed(html)
-    parser.close()
-    assert parser.open == []
-    return parser.text
+    return checked(html).text
 
 
 def size(pair: tuple[Any, Any]) -> int:

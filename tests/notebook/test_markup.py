@@ -2,68 +2,10 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
-
 import pytest
 
 from polos_nb.notebook.markup import render, text_html
-
-VOID = {"br", "hr"}
-ALLOWED = {
-    "a",
-    "blockquote",
-    "br",
-    "code",
-    "details",
-    "div",
-    "em",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "hr",
-    "li",
-    "ol",
-}
-ALLOWED |= {"p", "pre", "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul"}
-
-
-class Checker(HTMLParser):
-    """Collects tags, attributes and text, and fails on a tag that does not close."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag in ALLOWED, tag
-        self.attributes += attrs
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def checked(html: str) -> Checker:
-    checker = Checker()
-    checker.feed(html)
-    checker.close()
-    assert checker.open == []
-    for name, value in checker.attributes:
-        assert name in {"style", "href", "rel", "target", "start", "open", "role"}, name
-        if name == "href":
-            assert (value or "").lower().startswith(("http://", "https://", "mailto:")), value
-    return checker
-
+from tests.notebook.html_check import checked
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>",

@@ -529,7 +529,7 @@ def test_a_timeout_keeps_what_is_finished(process: Process) -> None:
     with pytest.raises(WorkflowTimeoutError, match=r"run r1 did not finish within 0\.3 s; run it again") as raised:
         process.run(agent, "go", timeout=0.3)
     assert (raised.value.run_id, raised.value.timeout_seconds) == ("r1", 0.3)
-    kept = process.store.get_run("r1")
+    kept = process.runtime.store.get_run("r1")
     assert kept is not None
     assert (kept.status, kept.error) == ("failed", str(raised.value))
     stuck.clear()
