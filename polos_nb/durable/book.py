@@ -58,6 +58,7 @@ class Book:
         self._emit = emit
         self._lease = lease_seconds
         self._rows: dict[int, TraceRow] = {}
+        self._top: dict[int, int] = {}  # the records of steps that are not inside another one, by place
         self._next_seq = 0
         self._start = store.last_step_id()
         self._history: list[StepRecord] | None = None
@@ -102,6 +103,8 @@ class Book:
         """A record has answered."""
         self.hits += 1
         self._rows[seq] = TraceRow(seq, record.id, cached=True)
+        if "/" not in record.step_key:
+            self._top[seq] = record.id
 
     def start(self, call: StepCall, record: StepRecord, seq: int, why: str) -> StepRecord:
         """Commit that a step is about to execute; opens a run when this pass only read so far."""
@@ -135,6 +138,22 @@ class Book:
         if opened is None:
             raise Superseded
         self.run = opened
+
+    def settle(self) -> None:
+        """Open a run of its own for a pass that executed nothing and yet is not the run it came back to.
+
+        So it is when an edit was taken back: older records of the lineage answer, and the newest run is another one;
+        or when the turn before it in the conversation is another run now.
+        """
+        if self.run.status != "completed" or self.mode not in ("live", "record"):
+            return
+        before = self.store.get_run(self.run.id)
+        if before is None or before.previous != self.run.previous:
+            self._open()
+            return
+        kept = [step.id for _, step in self.store.trace(self.run.id) if "/" not in step.step_key]
+        if kept != [self._top[seq] for seq in sorted(self._top)]:
+            self._open()
 
     def save_trace(self) -> None:
         """Keep which record answered where. Only for a pass that wrote."""

@@ -267,6 +267,7 @@ class Runtime:
         usage = result.usage if isinstance(result, AgentResult) else Usage()
         value = result.result if isinstance(result, AgentResult) else result
         shown = kept_result(value, book.redactor)
+        book.settle()
         if book.writing:
             if target.conversation_id is not None and place is not None:
                 self.store.put_messages(

@@ -186,3 +186,28 @@ def test_a_fresh_turn_replaces_its_answer_and_the_next_turn_hears_it(process: Pr
     assert process.run(agent, "one", conversation_id="c", fresh=True).result == "new"
     assert process.run(agent, "two", conversation_id="c").result == "y"
     assert heard(model.requests[-1]) == ["user: one", "assistant: new", "user: two"]
+
+
+def test_an_edit_that_is_taken_back_takes_its_turn_back(process: Process, path: str) -> None:
+    """The prompt is edited and edited back: nothing runs, and later turns hear what was said first, in any process."""
+
+    def told(prompt: str) -> Agent:
+        return Agent(
+            id="a", system_prompt=prompt, model=ScriptedModel(lambda request: f"{prompt}: {len(heard(request))}")
+        )
+
+    for text in ("one", "two"):
+        process.run(told("kind"), text, conversation_id="c")
+    assert process.run(told("rude"), "one", conversation_id="c").result == "rude: 2"
+    agent = told("kind")
+    assert process.run(agent, "one", conversation_id="c").result == "kind: 2"
+    assert process.run(agent, "two", conversation_id="c").result == "kind: 4"
+    assert agent.model.requests == []  # type: ignore[union-attr]
+    newest = process.runtime.store.list_runs(limit=1)[0]
+    assert newest.turn == 1
+    later = Process(path)
+    straight = told("kind")
+    assert later.run(straight, "three", conversation_id="c").result == "kind: 6"
+    said = heard(straight.model.requests[0])  # type: ignore[union-attr]
+    assert said[1:5] == ["user: one", "assistant: kind: 2", "user: two", "assistant: kind: 4"]
+    later.runtime.close()

@@ -777,3 +777,22 @@ def test_two_final_answers_in_one_turn_take_the_one_that_fits(process: Process) 
     turn = calls(("final_answer", {"name": 5}), ("final_answer", {"name": "Bonn", "size": 1}))
     agent = Agent(id="a", model=ScriptedModel([turn]), tools=[counted([])], output_schema=Place)
     assert process.run(agent, "go").result == Place(name="Bonn", size=1)
+
+
+def test_an_edit_that_is_taken_back_shows_the_run_that_answers(process: Process) -> None:
+    """Edited and edited back: nothing executes, and the newest run is what the call gave, not what the edit gave."""
+
+    def agent(prompt: str) -> Agent:
+        return Agent(id="a", system_prompt=prompt, model=ScriptedModel(lambda request: f"as {prompt}"))
+
+    first = process.run(agent("x"), "go")
+    process.run(agent("y"), "go")
+    back = process.run(agent("x"), "go")
+    assert (back.result, back.cached) == ("as x", True)
+    assert back.run_id not in (first.run_id, "r2")
+    kept = process.runtime.store.get_run(back.run_id)
+    assert kept is not None
+    assert (kept.status, kept.result) == ("completed", '"as x"')
+    assert [row.cached for row, _ in process.trace("a")] == [True]
+    assert process.run(agent("x"), "go") == back
+    assert process.newest("a") == back.run_id
