@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from polos_nb.codec import digest
 from polos_nb.durable.code_version import explain
 from polos_nb.stores.base import Effect
@@ -90,10 +92,25 @@ def _entries(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[
 def _message_difference(old: list[str], new: list[str], text_of: Callable[[str], str | None]) -> list[str]:
     for place, (before, after) in enumerate(zip(old, new, strict=False)):
         if before != after:
-            return [f"messages[{place}] changed: {_text_change(text_of(before), text_of(after))}"]
+            role, was = _said(text_of(before))
+            now_role, now = _said(text_of(after))
+            who = role if role == now_role else f"{role} → {now_role}"
+            return [f"messages[{place}] changed ({who}): {_text_change(was, now)}"]
     if len(old) != len(new):
         return [f"{len(new)} messages instead of {len(old)}"]
     return []
+
+
+def _said(kept: str | None) -> tuple[str, str | None]:
+    """Who says a kept message, and what."""
+    if kept is None:
+        return "unknown", None
+    message = orjson.loads(kept)
+    content = message.get("content")
+    text = content if isinstance(content, str) else orjson.dumps(content).decode() if content else ""
+    if message.get("calls"):
+        text += orjson.dumps(message["calls"]).decode()
+    return str(message.get("role")), text
 
 
 def _text_change(old: str | None, new: str | None) -> str:

@@ -113,7 +113,7 @@ def test_an_edited_prompt_is_a_miss_that_shows_both_texts(cassette: Path) -> Non
     live.run(Agent(id="a", model=ScriptedModel(["x"]), system_prompt="Be kind."), "go")
     record(live, cassette)
     replay = Process(None, mode="replay", cassettes=[cassette])
-    with pytest.raises(ReplayMiss, match=r"messages\[0\] changed: .*kind.* → .*brief"):
+    with pytest.raises(ReplayMiss, match=r"messages\[0\] changed \(system\): .*kind.* → .*brief"):
         replay.run(Agent(id="a", model=silent(), system_prompt="Be brief."), "go")
 
 

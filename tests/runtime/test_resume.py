@@ -268,7 +268,7 @@ def test_a_failed_tool_step_is_tried_again(process: Process) -> None:
     assert process.run(agent, "go").result == "done: page"
     why = process.why("a")
     assert why["1.fetch[call_1]"] == "the last attempt failed: OSError: no network"
-    assert why["2.llm"].startswith("messages[2] changed: ")
+    assert why["2.llm"].startswith("messages[2] changed (tool): ")
 
 
 def test_an_edit_opens_a_new_run_and_keeps_the_old_one(process: Process) -> None:
@@ -653,13 +653,13 @@ def test_where_calls_are_off_the_store_answers_and_a_miss_names_the_difference(
     assert off.run(agent, "go") == first
     edited = Agent(id="a", model=chain(journal, 1), tools=[counted(journal)], system_prompt="Be brief.")
     with pytest.raises(
-        error, match=r"step 1\.llm of a is not in .*the nearest is 1\.llm: messages\[0\] changed: .*kind"
+        error, match=r"step 1\.llm of a is not in .*the nearest is 1\.llm: messages\[0\] changed \(system\): .*kind"
     ):
         off.run(edited, "go")
     changed = Agent(id="a", model=chain(journal, 1), tools=[counted(journal, version=2)], system_prompt="Be kind.")
     with pytest.raises(error, match=r"step 1\.look\[call_1\] of a .*the nearest is 1\.look\[call_1\]: .*version"):
         off.run(changed, "go")
-    with pytest.raises(error, match=r"the nearest is 1\.llm: messages\[1\] changed: .*go"):
+    with pytest.raises(error, match=r"the nearest is 1\.llm: messages\[1\] changed \(user\): .*go"):
         off.run(agent, "went")
     with pytest.raises(error, match="there is nothing like it"):
         off.run(Agent(id="b", model=chain(journal, 1)), "go")
