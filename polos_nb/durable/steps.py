@@ -134,6 +134,10 @@ class Steps:
             try:
                 return self._answer(slot, found, decode(found.output or "null", call.types), cached=True)
             except UnknownType as error:
+                if call.effect == "write":  # it was done: that its answer cannot be read is no reason to do it again
+                    raise CodecError(
+                        f"step {slot.path} was done, but its kept answer cannot be read: {error}"
+                    ) from None
                 why = f"its kept value cannot be used: {error}"
         if found is not None and found.status == "failed" and book.mode == "replay":
             book.hit(slot.seq, found)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from polos_nb import (
     Agent,
@@ -27,7 +27,7 @@ from polos_nb import (
     max_steps,
     tool,
 )
-from polos_nb.errors import ModelUnavailable
+from polos_nb.errors import CodecError, ModelUnavailable
 from polos_nb.events import StepFailed
 from polos_nb.models.base import ModelRequest
 from polos_nb.stores.sqlite import SqliteStore
@@ -796,3 +796,26 @@ def test_an_edit_that_is_taken_back_shows_the_run_that_answers(process: Process)
     assert [row.cached for row, _ in process.trace("a")] == [True]
     assert process.run(agent("x"), "go") == back
     assert process.newest("a") == back.run_id
+
+
+def test_a_write_whose_answer_cannot_be_read_any_more_is_not_repeated(process: Process) -> None:
+    """The class of a kept answer gained a required field: a read runs again, a write says what is wrong."""
+    done: list[str] = []
+
+    def order(effect: Any, fields: dict[str, Any]) -> Any:
+        receipt = create_model("Receipt", **fields)
+
+        @tool(id=f"order_{effect}", description="Order", version=1, effect=effect)
+        def place() -> Any:
+            done.append(effect)
+            return receipt(**dict.fromkeys(fields, 1))
+
+        place.schema = dataclasses.replace(place.schema, return_type=receipt)
+        return place
+
+    for effect in ("read", "write"):
+        assert process.tool(order(effect, {"a": (int, ...)})).a == 1
+    assert process.tool(order("read", {"a": (int, ...), "b": (int, ...)})).b == 1
+    with pytest.raises(CodecError, match="order_write was done, but its kept answer cannot be read"):
+        process.tool(order("write", {"a": (int, ...), "b": (int, ...)}))
+    assert done == ["read", "write", "read"]
