@@ -53,6 +53,7 @@ class Book:
         self.recording = recording
         self.redactor = redactor
         self.retry_delay = retry_delay
+        self.interrupts: dict[str, Exception] = {}  # what ends the run, by step, whatever a tool does with it
         self.executed = 0
         self.hits = 0
         self._emit = emit
@@ -79,6 +80,12 @@ class Book:
                 **fields,
             )
         )
+
+    def raise_interrupt(self, path: str) -> None:
+        """Raise what ended a step inside this one. Steps beside it go on and are kept."""
+        for inner, error in self.interrupts.items():
+            if inner.startswith(f"{path}/"):
+                raise error from None
 
     def next_seq(self) -> int:
         """The place of the next step in the trace, in the order in which steps are asked for."""

@@ -109,7 +109,7 @@ class Graph:
         return node
 
     def _start(self, value: Any) -> tuple[Node | None, Callable[[], None] | None]:
-        if mark_of(value, "__polos_declaration__"):
+        if not isinstance(value, type) and mark_of(value, "__polos_declaration__"):
             node = Node(declaration_name(value))
             return node, lambda: self._fill_declaration(node, value)
         if isinstance(value, ModuleType):

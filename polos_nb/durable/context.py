@@ -87,7 +87,8 @@ class StepMethods:
             key=step_key,
             kind="run",
             name=step_key,
-            parts=_call_parts(step_key, code, args, kwargs, self._steps.chain),
+            # A write is known by its key: with the chain, branches of a gather in another order would repeat it.
+            parts=_call_parts(step_key, code, args, kwargs, self._steps.chain if effect == "read" else ""),
             request={"function": getattr(func, "__qualname__", repr(func)), "arguments": _shown(args, kwargs)},
             types={**code.types, **_return_types(func)},
             effect=effect,
@@ -128,16 +129,23 @@ class StepMethods:
 async def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a function without blocking the loop: async ones are awaited, others run in a thread with this context."""
     if inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(getattr(func, "__call__", None)):  # noqa: B004
-        return await func(*args, **kwargs)
+        return await _ended(func, func(*args, **kwargs))
     result = await asyncio.to_thread(_call, func, args, kwargs)
-    if isinstance(result, Awaitable):
+    return await _ended(func, result) if isinstance(result, Awaitable) else result
+
+
+async def _ended(func: Callable[..., Any], result: Awaitable[Any]) -> Any:
+    try:
         return await result
-    return result
+    except SystemExit as error:  # it would end the loop, and with it the kernel
+        raise RuntimeError(f"{getattr(func, '__name__', 'the function')} called sys.exit({error.code!r})") from error
 
 
 def _call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     try:
         return func(*args, **kwargs)
+    except SystemExit as error:
+        raise RuntimeError(f"{getattr(func, '__name__', 'the function')} called sys.exit({error.code!r})") from error
     except StopIteration as error:  # a future refuses to carry it, and would never end
         raise RuntimeError(f"{getattr(func, '__name__', 'the function')} raised StopIteration") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import traceback as traceback_module
 from collections import Counter
@@ -16,7 +17,7 @@ from polos_nb.codec import UnknownType, decode, digest, encode, to_plain
 from polos_nb.durable.book import Book
 from polos_nb.durable.fingerprint import StepCall, extend_chain, fingerprint
 from polos_nb.durable.retry import Retry
-from polos_nb.errors import CodecError, LiveCallRefused, StepExecutionError, StepInDoubt, one_line
+from polos_nb.errors import CodecError, LiveCallRefused, StepExecutionError, StepInDoubt, StoreError, one_line
 from polos_nb.events import StepFailed, StepFinished, StepStarted
 from polos_nb.messages import Usage
 from polos_nb.stores.base import StepRecord
@@ -143,8 +144,12 @@ class Steps:
             book.hit(slot.seq, found)
             self._tell_failed(slot, found.error or "", attempt=found.attempts, why="")
             raise StepFailure(StepExecutionError(found.error, step_key=slot.path), text=found.error or "")
-        book.refuse(call)
-        self._settle_doubt(slot, found)
+        try:
+            book.refuse(call)
+            self._settle_doubt(slot, found)
+        except (StepInDoubt, LiveCallRefused) as error:
+            book.interrupts[slot.path] = error
+            raise
         why = book.redactor.redact(why or book.why(call, found, slot.path))
         record = book.start(call, self._record(slot), slot.seq, why)
         self._tell(StepStarted, slot, request=self._request(slot), why=why)
@@ -163,13 +168,18 @@ class Steps:
             attempt += 1
             try:
                 value = await execute(attempt)
+                self.book.raise_interrupt(slot.path)  # which the function may have caught like any other exception
                 output = self.book.redactor.redact(encode(value, what=f"step {slot.path}", types=dict(slot.call.types)))
                 kept = decode(output, slot.call.types)
-            except (StepInDoubt, LiveCallRefused):
-                # A step inside this one ends the run. This one has neither finished nor failed, nor is it in doubt.
-                self.book.store.finish_step(record.id, status="suspended", attempts=attempt)
+            except (StepInDoubt, LiveCallRefused, StoreError) as error:
+                # A step inside this one ends the run. This one has neither finished nor failed, nor is it in doubt:
+                # unless it is itself a write that did not end in time.
+                if getattr(error, "step_key", "") != slot.path:
+                    with contextlib.suppress(StoreError):
+                        self.book.store.finish_step(record.id, status="suspended", attempts=attempt)
                 raise
             except Exception as error:
+                self.book.raise_interrupt(slot.path)
                 wait = None if isinstance(error, CodecError) else retry.delay(attempt, error)
                 text = self.book.redactor.redact(one_line(error, 2000))
                 if wait is None:
@@ -178,7 +188,10 @@ class Steps:
                         raise
                     raise StepFailure(error, text=text) from error
                 self._tell_failed(slot, text, attempt=attempt, retry_in=wait)
+                # Stop may come during the wait: what has failed is not in doubt.
+                self.book.store.finish_step(record.id, status="failed", error=text, attempts=attempt)
                 await asyncio.sleep(wait)
+                self.book.store.finish_step(record.id, status="started", error=None)
                 continue
             usage = usage_of(kept)
             changes: dict[str, Any] = {

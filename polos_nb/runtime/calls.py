@@ -13,7 +13,7 @@ from polos_nb.durable.context import StepMethods, WorkflowContext
 from polos_nb.durable.fingerprint import StepCall
 from polos_nb.durable.retry import Retry
 from polos_nb.durable.steps import Slot, StepFailure, Steps
-from polos_nb.errors import ArgumentsError, CodecError
+from polos_nb.errors import ArgumentsError, CodecError, StepInDoubt
 from polos_nb.messages import Message, ToolCall, ToolResult
 from polos_nb.schema import parse_arguments
 from polos_nb.tools import Tool
@@ -147,6 +147,8 @@ async def perform_tool(
         except TimeoutError:
             if not limit.expired():
                 raise
+            if tool.effect == "write":
+                raise late_write(slot, tool) from None
             raise TimeoutError(f"{tool.id} did not finish within {tool.timeout:g} s") from None
         try:
             to_text(value)  # what a model cannot be told must fail here, with the step's name
@@ -156,6 +158,16 @@ async def perform_tool(
 
     retry = Retry(max_retries=tool.max_retries, base_delay=steps.book.retry_delay)
     return (await steps.perform(slot, execute, retry=retry)).value
+
+
+def late_write(slot: Slot, tool: Tool) -> StepInDoubt:
+    """A write that was not over in time may still be going on, so it is neither retried nor failed."""
+    return StepInDoubt(
+        f"step {slot.path} did not finish within {tool.timeout:g} s and may still be going on; it has outside effects,"
+        f" so it is not repeated silently. If it did not happen, run the cell again with --fresh {slot.path}"
+        f" (fresh={slot.path!r} in Python)",
+        step_key=slot.path,
+    )
 
 
 def _failed(call: ToolCall, text: str) -> Outcome:

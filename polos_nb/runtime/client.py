@@ -178,4 +178,4 @@ def default_client() -> PolosClient:
 
 
 def _watched() -> bool:
-    return "PYTEST_CURRENT_TEST" not in os.environ
+    return not {"PYTEST_CURRENT_TEST", "PYTEST_VERSION"} & os.environ.keys()

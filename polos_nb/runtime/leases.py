@@ -78,6 +78,7 @@ class Leases:
         process, _, _ = run.owner.partition("/")
         if process == owner_id():
             return run.owner in _active
-        if alive(process) is False:
-            return False
+        living = alive(process)
+        if living is not None:  # of this host: a process that is busy for longer than its lease is not gone
+            return living
         return (run.lease_until or 0.0) > time.time()

@@ -109,6 +109,8 @@ class MessageLog:
         out: dict[str, Any] = {"role": message.role, "content": message.content}
         if calls:
             out["calls"] = calls
+        if message.name and message.role != "tool":
+            out["name"] = message.name
         if message.tool_call_id is not None:
             out["call"] = self._calls.get(message.tool_call_id, message.tool_call_id)
         if message.reasoning:
@@ -128,10 +130,18 @@ def llm_parts(
         "provider": agent.provider,
         "model": agent.model_name,
         "messages": list(log.digests),
-        "tools": {_tool_name(tool, place): digest(tool) for place, tool in enumerate(tools)},
+        "tools": _tool_digests(tools),
         "params": {name: to_plain(value) for name, value in sorted(params.items())},
     }
     return parts | {"output": digest(schema)} if schema is not None else parts
+
+
+def _tool_digests(tools: list[dict[str, Any]]) -> dict[str, str]:
+    out: dict[str, str] = {}
+    for place, tool in enumerate(tools):
+        name = _tool_name(tool, place)
+        out[name if name not in out else f"{name} {place}"] = digest(tool)  # two built-in tools may be of one type
+    return out
 
 
 def _tool_name(tool: Mapping[str, Any], place: int) -> str:

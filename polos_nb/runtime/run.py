@@ -30,6 +30,7 @@ class Run:
         self.created_at = datetime.now(UTC).isoformat()
         self.transcript = Transcript()
         self.task: asyncio.Task[Any] | None = None
+        self.stopped_id = ""  # the run that a pass was writing in when it ended before its time
         self._id = ""
         self._log = EventLog()
         self._log.listen(self.transcript.add)

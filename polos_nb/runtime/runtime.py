@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -156,6 +157,7 @@ class Runtime:
 
     def _lineage(self, target: Target, place: Place | None) -> str:
         call = [target.kind, target.id, target.input, target.conversation_id, place.turn if place else None]
+        call += [target.user_id] if target.user_id is not None else []  # what one user was told is no one else's
         base = digest(call)
         occurrence = 0 if place else self._asked[base]
         self._asked[base] += 1
@@ -182,8 +184,9 @@ class Runtime:
 
     def _timed_out(self, target: Target, run: Run, text: str) -> None:
         """What was noted as stopped has failed: nobody stopped it."""
-        if run.id and self.mode in ("live", "record"):
-            self.store.update_run(run.id, status="failed", error=text)
+        if run.stopped_id:
+            with contextlib.suppress(StoreError):
+                self.store.update_run(run.stopped_id, status="failed", error=text)
         run.emit(
             RunFinished(
                 run_id=run.id, target_id=target.id, kind=target.kind, at=time.time(), status="failed", error=text
@@ -222,12 +225,13 @@ class Runtime:
         try:
             async with leases.kept(lambda: book.run.id if book.writing else ""):
                 result = await target.body(Steps(book), now)
+                return self._completed(target, book, place, now, result, began)
         except Superseded:
             raise
         except BaseException as error:
+            run.stopped_id = book.run.id if book.writing else ""
             self._failed(book, error, began)
             raise
-        return self._completed(target, book, place, now, result, began)
 
     async def _open(
         self, target: Target, lineage: str, place: Place | None, fresh: bool | frozenset[str], leases: Leases
@@ -311,8 +315,10 @@ class Runtime:
         if isinstance(error, PolosError) and getattr(error, "run_id", None) == "":
             error.run_id = book.run.id  # type: ignore[attr-defined]
         if book.writing:
-            book.save_trace()
-            self.store.release_run(book.run.id, book.owner, status=status, error=text, finished_at=time.time())
+            with contextlib.suppress(StoreError):  # the first failure is the one to tell
+                self.store.release_run(book.run.id, book.owner, status=status, error=text, finished_at=time.time())
+            with contextlib.suppress(StoreError):
+                book.save_trace()
         book.emit(
             RunFinished,
             status=status,

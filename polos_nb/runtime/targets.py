@@ -41,6 +41,7 @@ class Target:
     provider: str = ""
     model: str = ""
     conversation_id: str | None = None
+    user_id: str | None = None
     fresh: bool | frozenset[str] = False
 
 
@@ -62,6 +63,7 @@ def agent_target(config: AgentRunConfig, settings: Settings) -> Target:
         provider=agent.provider,
         model=agent.model_name,
         conversation_id=config.conversation_id,
+        user_id=config.user_id,
         fresh=config.fresh,
     )
 
@@ -98,6 +100,7 @@ def tool_target(
         input=redactor().redact(canonical(arguments).decode()),
         body=body,
         conversation_id=conversation_id,
+        user_id=user_id,
         fresh=fresh,
     )
 
