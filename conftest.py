@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
@@ -11,5 +12,5 @@ import pytest
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings or the keys of whoever runs it."""
     for name in list(os.environ):
-        if name.startswith("POLOS_") or name.endswith("_API_KEY"):
+        if name.startswith("POLOS_") or re.search("KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", name):
             monkeypatch.delenv(name)

@@ -100,7 +100,7 @@ def _array(value: Any, depth: int) -> Any:
         return {"columns": [str(name) for name in value.columns], "rows": rows, "shape": list(value.shape)}
     if library == "pandas" and kind == "Series":
         return [_plain(item, depth + 1) for item in value.head(_ROWS).tolist()]
-    if library == "pandas" and kind == "NaTType":
+    if library == "pandas" and kind in ("NaTType", "NAType"):
         return None
     if library == "numpy" and hasattr(value, "tolist"):
         return _plain(value.tolist(), depth + 1)

@@ -36,9 +36,11 @@ def cassette_of(notebook: Path) -> Path:
 
 def environment_for(notebook: Path, *, record: bool, environ: dict[str, str]) -> dict[str, str]:
     """The variables for the kernel of a notebook. A mode that the user has set stays."""
-    mode = "record" if record else environ.get("POLOS_NB_MODE") or "replay"
+    mode = "record" if record else environ.get("POLOS_NB_MODE")
+    if not mode and cassette_of(notebook).exists():
+        mode = "replay"
     return {
-        "POLOS_NB_MODE": mode,
+        **({"POLOS_NB_MODE": mode} if mode else {}),  # else nobody is watching: only the store answers
         "POLOS_NB_CASSETTE": str(cassette_of(notebook).absolute()),
         "POLOS_NB_RENDER": "static",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",

@@ -12,6 +12,9 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 REDACTED = "[redacted]"
+_LAST_WORD = re.compile(r"[!-~]+\Z")  # keys are ASCII without spaces; other scripts are never held back
+_LONGEST_WORD = 4096
+_KEY_BEGINS = re.compile(r"sk-|AIza|gsk_|fw_|tgp_|xox|xapp-|gh[pousr]_|github_pat_|AKIA|hf_|e2b_|eyJ|[Bb]earer|-----")
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 _MIN_LENGTH = 8
 _COMMON = {"password", "disabled", "required", "optional", "undefined", "anonymous", "username", "localhost"} | {
@@ -101,6 +104,14 @@ class Redactor:
             return self._redact_json(text)
         return redacted
 
+    def may_begin(self, word: str) -> bool:
+        """Whether a word at the end of an unfinished text may be a part of a secret."""
+        if _KEY_BEGINS.search(word):
+            return True
+        return any(
+            word.endswith(form[:size]) for form in self._names for size in range(min(len(word), len(form)), 0, -1)
+        )
+
     def find(self, text: str) -> list[str]:
         """What `redact` would take out: the names of variables and of shapes, sorted, never a value."""
         return sorted({name for _, _, names in self._spans(text) for name in names})
@@ -135,6 +146,33 @@ class Redactor:
 
         redacted = json.dumps(walk(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
         return json.dumps(REDACTED) if self._spans(redacted) else redacted
+
+
+class StreamRedactor:
+    """Redacts a text that comes in pieces: what may be the beginning of a secret is held back until that is known.
+
+    >>> stream = StreamRedactor(Redactor({"CITY_API_KEY": "tulips-and-clogs"}))
+    >>> [stream.feed("key tulips-"), stream.feed("and-clogs ok"), stream.flush()]
+    ['key ', '[redacted] ok', '']
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        """What can be shown now."""
+        text = self._held + piece
+        end = _LAST_WORD.search(text)
+        held = end is not None and len(end.group()) <= _LONGEST_WORD and self._redactor.may_begin(end.group())
+        place = end.start() if end is not None and held else len(text)
+        self._held = text[place:]
+        return self._redactor.redact(text[:place])
+
+    def flush(self) -> str:
+        """The rest, at the end."""
+        text, self._held = self._held, ""
+        return self._redactor.redact(text)
 
 
 _cache: dict[str, Any] = {"environment": None, "redactor": None}

@@ -104,6 +104,8 @@ def test_the_kernel_gets_the_notebooks_own_cassette() -> None:
     """The environment names the cassette beside the notebook, and a mode that the user has set stays."""
     path = Path("some/where/book.ipynb")
     assert cassette_of(path) == Path("some/where/cassettes/book.jsonl")
-    assert environment_for(path, record=False, environ={})["POLOS_NB_MODE"] == "replay"
+    assert "POLOS_NB_MODE" not in environment_for(path, record=False, environ={})
+    recorded = NOTEBOOKS / "quick_start.ipynb"
+    assert environment_for(recorded, record=False, environ={})["POLOS_NB_MODE"] == "replay"
     assert environment_for(path, record=True, environ={})["POLOS_NB_MODE"] == "record"
     assert environment_for(path, record=False, environ={"POLOS_NB_MODE": "live"})["POLOS_NB_MODE"] == "live"

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from polos_nb.durable.fingerprint import StepCall, differences
-from polos_nb.errors import LiveCallRefused, ReplayMiss
+from polos_nb.errors import ConfigurationError, LiveCallRefused, ReplayMiss
 from polos_nb.events import Event
 from polos_nb.redaction import Redactor
 from polos_nb.settings import Mode
@@ -60,6 +60,7 @@ class Book:
         self._lease = lease_seconds
         self._rows: dict[int, TraceRow] = {}
         self._top: dict[int, int] = {}  # the records of steps that are not inside another one, by place
+        self._freshened: set[str] = set()
         self._next_seq = 0
         self._start = store.last_step_id()
         self._history: list[StepRecord] | None = None
@@ -68,6 +69,11 @@ class Book:
     def writing(self) -> bool:
         """Whether this pass holds a run of its own to write in."""
         return bool(self.run.id) and self.run.status != "completed" and self.mode in ("live", "record")
+
+    @property
+    def used(self) -> set[int]:
+        """The records that answered or were made."""
+        return {row.step_id for row in self._rows.values()}
 
     def emit(self, event_type: type[Event], **fields: Any) -> None:
         """Tell the listeners something about this run."""
@@ -96,11 +102,22 @@ class Book:
         """Whether this step must not answer from the store. A fresh run starts above a horizon of its own."""
         if isinstance(self.fresh, bool):
             return False
-        return not self.fresh.isdisjoint({path, call.key, call.name})
+        names = {path, call.key, call.name, call.key.partition("[")[0]} & self.fresh
+        self._freshened |= names
+        return bool(names)
 
     def wants_fresh_inside(self, path: str) -> bool:
         """Whether a step inside this one must not answer from the store, so that this one has to execute."""
         return not isinstance(self.fresh, bool) and any(name.startswith(f"{path}/") for name in self.fresh)
+
+    def check_fresh(self) -> None:
+        """Raise ConfigurationError when a step was to be fresh that this run does not have."""
+        missed = set() if isinstance(self.fresh, bool) else set(self.fresh) - self._freshened
+        if missed:
+            keys = [step.step_key for step in map(self.store.get_step, sorted(self.used)) if step is not None]
+            raise ConfigurationError(
+                f"there is no step {sorted(missed)[0]} to be fresh in this run; it has: {', '.join(keys) or 'none'}"
+            )
 
     def find(self, fingerprint: str, occurrence: int) -> StepRecord | None:
         """The record that answers, or the failed or unfinished one that would have."""
@@ -204,8 +221,8 @@ class Book:
                 difference=difference,
             )
         raise LiveCallRefused(
-            f"{step} is not in the store and nobody is watching; {difference}. Set POLOS_NB_ALLOW_LIVE=1 to allow"
-            " calls here, or record a cassette"
+            f"{step} is not in the store, and in mode offline nothing is called; {difference}. Where nobody is"
+            " watching, POLOS_NB_ALLOW_LIVE=1 allows calls; or record a cassette: %polos cassette record"
         )
 
     def _lineage_history(self) -> list[StepRecord]:

@@ -137,6 +137,8 @@ async def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs:
 async def _ended(func: Callable[..., Any], result: Awaitable[Any]) -> Any:
     try:
         return await result
+    except KeyboardInterrupt:  # Stop, while the function kept the loop busy
+        raise asyncio.CancelledError from None
     except SystemExit as error:  # it would end the loop, and with it the kernel
         raise RuntimeError(f"{getattr(func, '__name__', 'the function')} called sys.exit({error.code!r})") from error
 
@@ -146,6 +148,8 @@ def _call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
         return func(*args, **kwargs)
     except SystemExit as error:
         raise RuntimeError(f"{getattr(func, '__name__', 'the function')} called sys.exit({error.code!r})") from error
+    except (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError) as error:  # in a thread nobody has sent these
+        raise RuntimeError(f"{getattr(func, '__name__', 'the function')} raised {type(error).__name__}") from error
     except StopIteration as error:  # a future refuses to carry it, and would never end
         raise RuntimeError(f"{getattr(func, '__name__', 'the function')} raised StopIteration") from error
 

@@ -66,6 +66,7 @@ class Steps:
         self.branch = branch
         self.path = path
         self._chain = chain
+        self.has_written = False
         self._seen: Counter[str] = Counter()
         self._keys: set[str] = set()
 
@@ -103,6 +104,7 @@ class Steps:
 
     def wrote(self, slot: Slot) -> None:
         """Note that a write was asked for: steps after it depend on it."""
+        self.has_written = True
         self._chain = extend_chain(self._chain, slot.fingerprint)
 
     def inside(self, slot: Slot) -> Steps:
@@ -119,8 +121,11 @@ class Steps:
         *,
         retry: Retry | None = None,
         usage_of: Callable[[Any], Usage | None] = lambda value: None,
+        wrote: Callable[[], bool] = lambda: False,
     ) -> Answer:
         """Answer from the store, or execute, keep and tell.
+
+        `wrote` says afterwards whether there was a write inside, which makes the step itself one for later steps.
 
         `execute(attempt)` is awaited with the attempt's number, from 1. Raises StepFailure when the last attempt
         failed, StepInDoubt for a write of unknown outcome, LiveCallRefused where nothing may execute, CodecError
@@ -153,7 +158,7 @@ class Steps:
         why = book.redactor.redact(why or book.why(call, found, slot.path))
         record = book.start(call, self._record(slot), slot.seq, why)
         self._tell(StepStarted, slot, request=self._request(slot), why=why)
-        return await self._execute(slot, record, execute, retry or Retry(), usage_of)
+        return await self._execute(slot, record, execute, retry or Retry(), usage_of, wrote)
 
     async def _execute(
         self,
@@ -162,6 +167,7 @@ class Steps:
         execute: Callable[[int], Awaitable[Any]],
         retry: Retry,
         usage_of: Callable[[Any], Usage | None],
+        wrote: Callable[[], bool],
     ) -> Answer:
         attempt = 0
         while True:
@@ -200,6 +206,7 @@ class Steps:
                 "attempts": attempt,
                 "finished_at": time.time(),
                 "usage": usage.model_dump_json(exclude_none=True) if usage else None,
+                "effect": "write" if wrote() else record.effect,
             }
             self.book.store.finish_step(record.id, **changes)
             return self._answer(slot, _with(record, changes), kept, cached=False)

@@ -52,7 +52,7 @@ def _path(session: NotebookSession, given: Namespace) -> Path:
     if path is None:
         raise ConfigurationError(
             f"the front end does not say which notebook this is; write %polos cassette {given.action} "
-            "--to cassettes/NOTEBOOK.jsonl"
+            + ("--notebook NOTEBOOK.ipynb" if given.action == "verify" else "--to cassettes/NOTEBOOK.jsonl")
         )
     return path
 

@@ -52,7 +52,10 @@ RUNS, SHOW, CACHE = _runs_parser(), _show_parser(), _cache_parser()
 def runs(session: NotebookSession, given: Namespace, options: Any) -> Any:
     """`%polos runs`."""
     store = session.runtime.store
-    found = store.list_runs(query=" ".join(given.query), status=given.status, limit=given.limit)
+    query = " ".join(given.query)
+    found = store.list_runs(query=query, status=given.status, limit=given.limit)
+    if not found:  # an agent's id has - where its name in the notebook has _
+        found = store.list_runs(query=query.replace("_", "-"), status=given.status, limit=given.limit)
     facts = [_facts(run) for run in found]
     if given.df:
         return _frame(facts)

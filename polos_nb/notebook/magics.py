@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from IPython.core import magic
-from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic import (
+    Magics,
+    cell_magic,
+    line_cell_magic,
+    line_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
 from traitlets import Bool, Enum, Unicode, observe
 
 from polos_nb.agents import Agent
@@ -100,11 +108,12 @@ class PolosMagics(Magics):
 
     @line_cell_magic
     @no_var_expand
+    @needs_local_scope
     @_documented(RUN.format_help())
-    def polos_run(self, line: str, cell: str | None = None) -> Any:
+    def polos_run(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
         """Run an agent where the cell cannot await; other cells are rewritten and never come here."""
         __tracebackhide__ = True
-        return self._session().run_blocking(line, cell)
+        return self._session().run_blocking(line, cell, local_ns)
 
     @cell_magic
     @no_var_expand

@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import sys
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -65,6 +66,7 @@ class NotebookSession:
         self.options = options or Options()
         self.settings = Settings.from_environment()
         self.active = 0
+        self._cells = 0
         self.echoes: weakref.WeakKeyDictionary[Agent, tuple[str, dict[str, str]]] = weakref.WeakKeyDictionary()
         self._shown: set[int] = set()
         self.runtime = self._make_runtime()
@@ -78,9 +80,9 @@ class NotebookSession:
         if changed:
             before = self.runtime
             self.runtime = self._make_runtime()
-            self.runtime.lineages.extend(before.lineages)
+            self.runtime.lineages.update(before.lineages)
             set_default_runtime(self.runtime)
-            if not self.active:
+            if not self.active and not before.busy:
                 before.close()
 
     def _make_runtime(self) -> Runtime:
@@ -108,16 +110,19 @@ class NotebookSession:
         """Whether somebody is watching now."""
         return watching(self.ip)
 
-    def begin_cell(self, *_: Any) -> None:
+    def begin_cell(self, info: Any = None) -> None:
         """A cell begins: equal calls are counted anew."""
         self._shown.clear()
         self.runtime.watched = self.watched
-        self.runtime.begin_cell()
+        self._cells += 1
+        # Where nobody is watching, each cell is executed once, so each is another one.
+        named = getattr(info, "cell_id", None) if self.watched else f"cell {self._cells}"
+        self.runtime.begin_cell(named)
 
     def close(self) -> None:
         """Give up being the process's runtime, and release the store unless a run still uses it."""
         set_default_runtime(None)
-        if not self.active:
+        if not self.active and not self.runtime.busy:
             self.runtime.close()
 
     # -- running ---------------------------------------------------------------------------------------------------
@@ -156,10 +161,15 @@ class NotebookSession:
             self.active -= 1
         return self._finish(prepared, run, painter)
 
-    def run_blocking(self, line: str, body: str | None = None) -> AgentResult | None:
-        """The same where nothing can be awaited: a background loop drives the run, this thread shows it."""
+    def run_blocking(
+        self, line: str, body: str | None = None, names: Mapping[str, Any] | None = None
+    ) -> AgentResult | None:
+        """The same where nothing can be awaited: a background loop drives the run, this thread shows it.
+
+        `names` are those of the function that the magic stands in, which win over the notebook's.
+        """
         __tracebackhide__ = True
-        prepared = self._prepare(line, body)
+        prepared = self._prepare(line, body, names)
         if prepared is None:
             return None
         run = self._new_run(prepared)
@@ -226,26 +236,26 @@ class NotebookSession:
         return known
 
     # -- preparing -------------------------------------------------------------------------------------------------
-    def _prepare(self, line: str, body: str | None) -> Prepared | None:
+    def _prepare(self, line: str, body: str | None, names: Mapping[str, Any] | None = None) -> Prepared | None:
         """The run that a line and a body ask for; None when they asked for help."""
         __tracebackhide__ = True
         try:
             with mistakes(self.watched):
-                return self._prepared(line, body)
+                return self._prepared(line, body, {**self.ip.user_ns, **(names or {})})
         except HelpAsked as help_text:
             print(help_text)  # noqa: T201 - help is the output
             return None
 
-    def _prepared(self, line: str, body: str | None) -> Prepared:
+    def _prepared(self, line: str, body: str | None, names: Mapping[str, Any]) -> Prepared:
         bare = line.rstrip()
         silent = body is None and bare.endswith(";")
         given = RUN.parse_line(bare.rstrip(";") if silent else bare)
-        agent = find_agent(given.agent, self.ip.user_ns)
+        agent = find_agent(given.agent, names)
         if given.bind:
             variable_name(given.bind, RUN.magic, "--as")
             if shadows(given.bind) and self.watched:
                 print(f"--as {given.bind} hides the builtin of that name", file=sys.stderr)  # noqa: T201
-        prompt = self._prompt(given, body)
+        prompt = self._prompt(given, body, names)
         conversation = given.session
         if conversation == "new":  # the same cell comes back to the same conversation
             conversation = f"{agent.id}-{digest([agent.id, prompt])[:8]}"
@@ -255,7 +265,7 @@ class NotebookSession:
         _ = self.runtime.store  # a store that cannot be used is said before anything is shown
         return Prepared(agent=agent, config=config, given=given, silent=silent)
 
-    def _prompt(self, given: Namespace, body: str | None) -> str:
+    def _prompt(self, given: Namespace, body: str | None, names: Mapping[str, Any]) -> str:
         text = " ".join(given.prompt)
         if body is not None and body.strip():
             if text:
@@ -265,7 +275,7 @@ class NotebookSession:
             raise ConfigurationError(f'%polos_run: the prompt is missing; write %polos_run {given.agent} "Hello"')
         if given.no_interp or self.options.interpolation == "off":
             return text
-        return interpolate(text, self.ip.user_ns).text
+        return interpolate(text, names).text
 
 
 def _timeout(prepared: Prepared) -> float:

@@ -15,6 +15,7 @@ from polos_nb.durable.retry import Retry
 from polos_nb.durable.steps import Slot, StepFailure, Steps
 from polos_nb.errors import ArgumentsError, CodecError, StepInDoubt
 from polos_nb.messages import Message, ToolCall, ToolResult
+from polos_nb.runtime.requests import sayable
 from polos_nb.schema import parse_arguments
 from polos_nb.tools import Tool
 
@@ -36,6 +37,7 @@ class ToolCalls:
         self._config = config
         self._steps = steps
         self._number = number
+        self._wrote: set[str] = set()
 
     async def perform(self, calls: Sequence[ToolCall]) -> list[Outcome]:
         """Call all of them. Every call ends, and is kept, before anything that ends the run is raised."""
@@ -52,6 +54,9 @@ class ToolCalls:
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
+        for item in prepared:
+            if isinstance(item, _Prepared) and item.tool.effect == "read" and item.slot.fingerprint in self._wrote:
+                self._steps.wrote(item.slot)  # there was a write inside: what comes later depends on it
         return [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
 
     def _prepare(self, call: ToolCall, place: int) -> _Prepared | str:
@@ -81,6 +86,7 @@ class ToolCalls:
                 workflow_id=self._config.agent.id,
                 conversation_id=self._config.conversation_id,
                 user_id=self._config.user_id,
+                noted=self._wrote,
             )
         except StepFailure as failure:
             return _failed(call, failure.text)
@@ -125,15 +131,25 @@ async def perform_tool(
     workflow_id: str,
     conversation_id: str | None,
     user_id: str | None,
+    noted: set[str] | None = None,
 ) -> Any:
-    """Call a tool as a step and return its value. Raises StepFailure, or what `Steps.perform` raises."""
+    """Call a tool as a step and return its value. Raises StepFailure, or what `Steps.perform` raises.
+
+    `noted` gets the step's fingerprint when there was a write in it.
+    """
+    inner: list[Steps] = []
+    written = False
+
+    def wrote() -> bool:
+        return any(branch.has_written for branch in inner)
 
     async def execute(attempt: int) -> Any:
         run_id = steps.book.run.id
+        inner.append(steps.inside(slot))
         ctx = WorkflowContext(
             workflow_id=workflow_id,
             execution_id=run_id,
-            step=StepMethods(steps.inside(slot)),
+            step=StepMethods(inner[-1]),
             idempotency_key=slot.idempotency_key,
             conversation_id=conversation_id,
             user_id=user_id,
@@ -141,23 +157,37 @@ async def perform_tool(
             root_workflow_id=workflow_id,
             root_execution_id=run_id,
         )
-        try:
-            async with asyncio.timeout(tool.timeout) as limit:
-                value = await tool.call(arguments, ctx)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            if tool.effect == "write":
-                raise late_write(slot, tool) from None
-            raise TimeoutError(f"{tool.id} did not finish within {tool.timeout:g} s") from None
-        try:
-            to_text(value)  # what a model cannot be told must fail here, with the step's name
-        except CodecError as error:
-            raise CodecError(f"step {slot.path}: tool {tool.id} returned what cannot be kept: {error}") from None
-        return value
+        return await _value(tool, arguments, ctx, slot)
 
     retry = Retry(max_retries=tool.max_retries, base_delay=steps.book.retry_delay)
-    return (await steps.perform(slot, execute, retry=retry)).value
+    try:
+        answer = await steps.perform(slot, execute, retry=retry, wrote=wrote)
+        written = answer.record.effect == "write"
+        return answer.value
+    except StepFailure:
+        written = wrote()
+        raise
+    finally:
+        if noted is not None and written:
+            noted.add(slot.fingerprint)
+
+
+async def _value(tool: Tool, arguments: dict[str, Any], ctx: WorkflowContext, slot: Slot) -> Any:
+    """What the tool returns, within its time, and such that a model can be told."""
+    try:
+        async with asyncio.timeout(tool.timeout) as limit:
+            value = await tool.call(arguments, ctx)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        if tool.effect == "write":
+            raise late_write(slot, tool) from None
+        raise TimeoutError(f"{tool.id} did not finish within {tool.timeout:g} s") from None
+    try:
+        to_text(value)  # what a model cannot be told must fail here, with the step's name
+    except CodecError as error:
+        raise CodecError(f"step {slot.path}: tool {tool.id} returned what cannot be kept: {error}") from None
+    return value
 
 
 def late_write(slot: Slot, tool: Tool) -> StepInDoubt:
@@ -182,4 +212,4 @@ def _failed(call: ToolCall, text: str) -> Outcome:
 
 
 def _message(call: ToolCall, text: str) -> Message:
-    return Message(role="tool", content=text, tool_call_id=call.id, name=call.function.name)
+    return Message(role="tool", content=sayable(text), tool_call_id=call.id, name=call.function.name)

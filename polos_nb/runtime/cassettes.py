@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
-from polos_nb.stores.base import StepRecord, Store
+from polos_nb.stores.base import StepRecord, Store, TraceRow
 from polos_nb.stores.cassette import Cassette
 
 
@@ -21,24 +21,40 @@ class Recorded:
     steps: int
 
 
-def record_lineages(store: Store, lineages: Sequence[str], path: Path, *, replace: bool = False) -> Recorded:
-    """Copy the newest completed run of each lineage into a cassette; no step is executed.
+def record_lineages(
+    store: Store, lineages: Mapping[str, Collection[int]] | Sequence[str], path: Path, *, replace: bool = False
+) -> Recorded:
+    """Copy the newest run of each lineage into a cassette; no step is executed.
 
+    A mapping says which other steps the process has used of each lineage: those of an agent before its cell was
+    executed in another form, which the notebook will ask for again.
     What the cassette holds of other lineages stays, unless `replace`. Raises ConfigurationError, and writes nothing,
     when a secret would be written.
     """
     cassette = Cassette() if replace or not path.exists() else Cassette.load(path)
     runs = steps = 0
-    for lineage in lineages:
+    used = lineages if isinstance(lineages, Mapping) else dict.fromkeys(lineages, ())
+    for lineage, step_ids in used.items():
         run = store.newest_run(lineage)
-        if run is None or run.status != "completed":
+        if run is None or run.status not in ("completed", "failed"):
             continue
         rows = store.trace(run.id)
+        rows += _others(store, rows, step_ids)
         cassette.merge(run, rows, store.get_messages(run.id), _blobs(store, rows))
         runs += 1
         steps += len(rows)
     cassette.save(path)
     return Recorded(path, runs, steps)
+
+
+def _others(
+    store: Store, rows: Sequence[tuple[TraceRow, StepRecord]], step_ids: Collection[int]
+) -> list[tuple[TraceRow, StepRecord]]:
+    """Steps that were used and are not in the run's own trace, behind it."""
+    known = {step.id for _, step in rows}
+    place = max((row.seq for row, _ in rows), default=0)
+    found = [store.get_step(step_id) for step_id in sorted(set(step_ids) - known)]
+    return [(TraceRow(place + n, step.id), step) for n, step in enumerate(filter(None, found), 1)]
 
 
 def _blobs(store: Store, rows: Sequence[tuple[object, StepRecord]]) -> dict[str, str]:

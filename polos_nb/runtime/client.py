@@ -128,8 +128,9 @@ class Polos(PolosClient):
         """Nothing to do: there is no server. Here for code written for Polos."""
 
     async def stop(self) -> None:
-        """Release the store, if this client has one of its own."""
+        """Stop the runs that go on and release the store, if this client has one of its own."""
         if self._runtime is not None:
+            await self._runtime.finish()
             self._runtime.close()
 
     async def __aenter__(self) -> Self:

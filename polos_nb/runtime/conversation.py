@@ -31,15 +31,21 @@ class Conversations:
     or later turn with the same words (the cell was executed again); else a new turn. A process that has said
     nothing yet goes on at the end of what is kept. New words at a place where others are recorded begin a branch:
     the old turns stay in the store.
+
+    A turn that this process has made already is come back to only from the cell that made it, as far as cells can be
+    told apart: another cell that says "yes" again says something new.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._paths: dict[str, list[str]] = {}
         self._asked: Counter[tuple[str, str, str]] = Counter()
+        self._cell: str | None = None
+        self._made: dict[tuple[str, int], str | None] = {}
 
-    def begin_cell(self) -> None:
-        """Equal calls are counted anew in each execution of a cell."""
+    def begin_cell(self, cell: str | None = None) -> None:
+        """Equal calls are counted anew in each execution of a cell. `cell` names it; None when nobody can tell."""
+        self._cell = cell
         self._asked.clear()
 
     def place(self, conversation_id: str, target_id: str, input: str) -> Place:
@@ -54,7 +60,12 @@ class Conversations:
             return Place(len(here), tuple(here))
         known = {run.id: run for run in runs}
         way = kept if kept[: len(here)] == here else here
-        matches = [turn for turn, run_id in enumerate(way) if _same(known.get(run_id), target_id, input)]
+        matches = [
+            turn
+            for turn, run_id in enumerate(way)
+            if _same(known.get(run_id), target_id, input)
+            and (turn >= len(here) or self._may_return(conversation_id, turn))
+        ]
         if nth < len(matches):
             return Place(matches[nth], tuple(way[: matches[nth]]))
         end = here if path is not None else kept
@@ -63,6 +74,11 @@ class Conversations:
     def said(self, conversation_id: str, place: Place, run_id: str) -> None:
         """The turn is complete: the next one follows it."""
         self._paths[conversation_id] = [*place.before, run_id]
+        self._made[conversation_id, place.turn] = self._cell
+
+    def _may_return(self, conversation_id: str, turn: int) -> bool:
+        made_by = self._made.get((conversation_id, turn))
+        return self._cell is None or made_by is None or made_by == self._cell
 
     def history(self, place: Place) -> list[Message]:
         """The messages of the turns before, in order."""

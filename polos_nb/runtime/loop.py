@@ -13,6 +13,7 @@ from polos_nb.errors import ModelUnavailable, OutputError, RunError
 from polos_nb.events import ReasoningDelta, StreamStarted, TextDelta, ToolCallRequested
 from polos_nb.messages import AgentResult, Message, Step, ToolCall, ToolResult, Usage, total_usage
 from polos_nb.models.base import ModelRequest, ModelResponse, Piece, ReasoningPiece, TextPiece
+from polos_nb.redaction import StreamRedactor
 from polos_nb.runtime.calls import Outcome, ToolCalls
 from polos_nb.runtime.requests import (
     FINAL_ANSWER,
@@ -123,16 +124,23 @@ class AgentLoop:
         about = {"step_key": path, "step_type": "llm", "name": "llm"}
         book.emit(StreamStarted, **about)
         response: ModelResponse | None = None
+        said, thought = StreamRedactor(book.redactor), StreamRedactor(book.redactor)
         async for piece in self._ask(request):
             if isinstance(piece, TextPiece):
-                book.emit(TextDelta, text=book.redactor.redact(piece.text), **about)
+                self._pass_on(TextDelta, said.feed(piece.text), about)
             elif isinstance(piece, ReasoningPiece):
-                book.emit(ReasoningDelta, text=book.redactor.redact(piece.text), **about)
+                self._pass_on(ReasoningDelta, thought.feed(piece.text), about)
             elif isinstance(piece, ModelResponse):
                 response = piece
+        self._pass_on(ReasoningDelta, thought.flush(), about)
+        self._pass_on(TextDelta, said.flush(), about)
         if response is None:
             raise ModelUnavailable(f"{request.provider} ended the stream without an answer", provider=request.provider)
         return _kept(response)
+
+    def _pass_on(self, kind: type[TextDelta] | type[ReasoningDelta], text: str, about: dict[str, str]) -> None:
+        if text:
+            self._steps.book.emit(kind, text=text, **about)
 
     async def _calls(self, number: int, calls: list[ToolCall]) -> list[Outcome]:
         for call in calls:

@@ -21,7 +21,7 @@ def user_messages(value: Any) -> list[Message]:
     if isinstance(value, AgentResult):
         value = value.result
     if isinstance(value, str):
-        return [Message(role="user", content=value)]
+        return [Message(role="user", content=sayable(value))]
     if isinstance(value, Message):
         return [value]
     if isinstance(value, list) and value and all(isinstance(item, dict | Message) for item in value):
@@ -30,14 +30,21 @@ def user_messages(value: Any) -> list[Message]:
         if all("type" in item for item in value if isinstance(item, dict)):
             return [Message(role="user", content=list(value))]
     plain = to_plain(value)
+    plain = sayable(plain) if isinstance(plain, str) else plain
     return [Message(role="user", content=as_text(plain) if isinstance(plain, str) else json.dumps(plain))]
+
+
+def sayable(text: str) -> str:
+    """A text that can be sent: half of a surrogate pair (from the name of a file) is replaced."""
+    return text if text.isascii() else text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def plain_input(value: Any) -> Any:
     """An input as plain data, as it is kept and hashed."""
     if isinstance(value, AgentResult):
         value = value.result
-    return to_plain(value)
+    plain = to_plain(value)
+    return sayable(plain) if isinstance(plain, str) else plain
 
 
 def parameters(config: AgentRunConfig) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from polos_nb.codec import digest
 from polos_nb.codec_untag import untag
 from polos_nb.durable.book import Book, Superseded
 from polos_nb.durable.steps import Steps
-from polos_nb.errors import PolosError, StoreError, WorkflowTimeoutError, one_line
+from polos_nb.errors import ConfigurationError, PolosError, StoreError, WorkflowTimeoutError, one_line
 from polos_nb.events import RunFinished, RunStarted
 from polos_nb.messages import AgentResult, Usage
 from polos_nb.redaction import redactor
@@ -35,6 +35,8 @@ from polos_nb.stores.memory import MemoryStore
 from polos_nb.stores.sqlite import SqliteStore
 from polos_nb.tools import Tool
 from polos_nb.transcript import Transcript
+
+_FINISH_SECONDS = 5.0  # that stopped runs have to close their streams
 
 
 class Runtime:
@@ -59,12 +61,15 @@ class Runtime:
         self.cassettes = list(cassettes)
         if not self.cassettes and self.settings.cassette and Path(self.settings.cassette).exists():
             self.cassettes = [Path(self.settings.cassette)]
-        self.lineages: list[str] = []
+        self.lineages: dict[str, set[int]] = {}  # what this process has driven, with the steps it used
         self._mode = mode
         self._given = store
         self._store: Store | None = None if store is None or isinstance(store, str) else store
         self._conversations: Conversations | None = None
         self._asked: Counter[str] = Counter()
+        self._cell: str | None = None
+        self._talking: set[str] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     # -- what is where -----------------------------------------------------------------------------
     @property
@@ -99,13 +104,15 @@ class Runtime:
         """Where this process stands in each conversation."""
         if self._conversations is None:
             self._conversations = Conversations(self.store)
+            self._conversations.begin_cell(self._cell)
         return self._conversations
 
-    def begin_cell(self) -> None:
-        """Equal calls are counted anew: a cell is being executed."""
+    def begin_cell(self, cell: str | None = None) -> None:
+        """Equal calls are counted anew: a cell is being executed. `cell` is its id, where the front end says one."""
         self._asked.clear()
+        self._cell = cell
         if self._conversations is not None:
-            self._conversations.begin_cell()
+            self._conversations.begin_cell(cell)
 
     def close(self) -> None:
         """Release the store."""
@@ -141,6 +148,11 @@ class Runtime:
 
     def _launch(self, target: Target, run: Run | None, timeout: float | None) -> Run:
         run = run or Run(target.id, conversation_id=target.conversation_id)
+        talk = target.conversation_id if target.kind == "agent" else None
+        if talk in self._talking:
+            raise ConfigurationError(
+                f"conversation {talk!r} has a turn in progress; await it before the next: turns follow each other"
+            )
         # The identity is taken now, in calling order, not when the task happens to begin.
         place = self._place(target)
         lineage = self._lineage(target, place)
@@ -148,7 +160,26 @@ class Runtime:
         task.add_done_callback(_retrieved)
         task.add_done_callback(lambda done: run.close())  # also when it was cancelled before it began
         run.task = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if talk is not None:
+            self._talking.add(talk)
+            task.add_done_callback(lambda done: self._talking.discard(talk))
         return run
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run is being driven."""
+        return bool(self._tasks)
+
+    async def finish(self) -> None:
+        """Stop the runs that are still driven by this loop, and wait until they have let go of the store."""
+        here = asyncio.get_running_loop()
+        tasks = {task for task in self._tasks if task.get_loop() is here and task is not asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_FINISH_SECONDS)
 
     def _place(self, target: Target) -> Place | None:
         if target.conversation_id is None or target.kind != "agent":
@@ -195,7 +226,9 @@ class Runtime:
 
     async def _pass(self, target: Target, run: Run, lineage: str, place: Place | None, leases: Leases) -> Any:
         fresh: bool | frozenset[str] = target.fresh
-        if self.mode == "record" or (self.mode == "live" and not self.settings.cache):
+        if self.mode == "record":
+            fresh = fresh or lineage not in self.lineages  # a cell that asks the same again gets the same, as in replay
+        elif self.mode == "live" and not self.settings.cache:
             fresh = True
         record, newest, how = await self._open(target, lineage, place, fresh, leases)
         book = Book(
@@ -271,6 +304,7 @@ class Runtime:
         usage = result.usage if isinstance(result, AgentResult) else Usage()
         value = result.result if isinstance(result, AgentResult) else result
         shown = kept_result(value, book.redactor)
+        book.check_fresh()
         book.settle()
         if book.writing:
             if target.conversation_id is not None and place is not None:
@@ -290,10 +324,10 @@ class Runtime:
             )
         if place is not None and target.conversation_id is not None:
             self.conversations.said(target.conversation_id, place, book.run.id)
-        if book.run.lineage not in self.lineages:
-            self.lineages.append(book.run.lineage)
+        used = self.lineages.setdefault(book.run.lineage, set())
+        used |= book.used
         if self.mode == "record" and self.settings.cassette:
-            record_lineages(self.store, [book.run.lineage], Path(self.settings.cassette))
+            record_lineages(self.store, {book.run.lineage: used}, Path(self.settings.cassette))
         book.emit(
             RunFinished,
             status="completed",
@@ -319,6 +353,7 @@ class Runtime:
                 self.store.release_run(book.run.id, book.owner, status=status, error=text, finished_at=time.time())
             with contextlib.suppress(StoreError):
                 book.save_trace()
+            self.lineages.setdefault(book.run.lineage, set()).update(book.used)
         book.emit(
             RunFinished,
             status=status,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from polos_nb.agents import AgentRunConfig
@@ -48,6 +49,7 @@ class Target:
 def agent_target(config: AgentRunConfig, settings: Settings) -> Target:
     """An agent with its input."""
     agent = config.agent
+    config = replace(config, input=copy.deepcopy(config.input))  # the caller may change it before the task begins
 
     async def body(steps: Steps, now: Pass) -> AgentResult:
         loop = AgentLoop(config, steps, _ask(agent.model), settings, now.history)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import orjson
+
 from polos_nb.errors import StoreError
 from polos_nb.stores.base import RunRecord, StepRecord, StoreStats, TraceRow
 from polos_nb.stores.fields import (
@@ -249,10 +251,13 @@ class MemoryStore:
             for step in self._steps.values():
                 self._by_identity.setdefault(_identity(step), []).append(step.id)
             outputs = {output_blob(step.output) for step in self._steps.values()}
+            named = outputs | {
+                name for step in self._steps.values() for name in orjson.loads(step.parts).get("messages", ())
+            }
             self._blobs = {
                 name: text
                 for name, text in self._blobs.items()
-                if not everything and (not name.startswith("out:") or name in outputs)
+                if not everything and (not name.startswith(("out:", "msg:")) or name in named)
             }
             self._version += 1
             return len(steps)

@@ -60,6 +60,10 @@ WITH RECURSIVE family (lineage) AS (
 )
 SELECT lineage FROM family
 """
+_UNUSED_MESSAGES = (
+    "DELETE FROM blobs WHERE name LIKE 'msg:%' AND name NOT IN"
+    " (SELECT value FROM steps, json_each(steps.parts, '$.messages') WHERE value IS NOT NULL)"
+)
 _UNUSED_OUTPUTS = (
     "DELETE FROM blobs WHERE name GLOB 'out:*' AND NOT EXISTS (SELECT 1 FROM steps WHERE output_blob = blobs.name)"
 )
@@ -276,6 +280,7 @@ class SqliteStore:
                     ).rowcount
                     execute(db, "DELETE FROM runs WHERE lineage = ?", (lineage,))
                 execute(db, _UNUSED_OUTPUTS)
+                execute(db, _UNUSED_MESSAGES)
         self._file.read("PRAGMA incremental_vacuum")
         return deleted
 

@@ -129,12 +129,29 @@ def test_record_mode_runs_anew_and_writes_the_cassette(cassette: Path) -> None:
     assert replay.run(Agent(id="a", model=silent()), "x").result == "new"
 
 
-def test_only_completed_runs_are_recorded(cassette: Path) -> None:
-    """A failed run is left out."""
+def test_a_failed_run_fails_the_same_way_when_it_is_replayed(cassette: Path) -> None:
+    """The recording of a cell that failed gives its failure again, without a call."""
     live = Process()
-    with pytest.raises(Exception, match="script"):
+    with pytest.raises(Exception, match="script") as first:
         live.run(Agent(id="a", model=silent()), "go")
-    assert record_lineages(live.runtime.store, [live.runtime.store.list_runs()[0].lineage], cassette).runs == 0
+    assert record_lineages(live.runtime.store, live.runtime.lineages, cassette).runs == 1
+    replay = Process(None, mode="replay", cassettes=[cassette])
+    with pytest.raises(Exception, match="script") as second:
+        replay.run(Agent(id="a", model=silent()), "go")
+    assert str(second.value) == str(first.value)
+
+
+def test_a_lineage_that_was_driven_in_two_forms_replays_in_both(cassette: Path) -> None:
+    """A notebook that runs an agent, edits its prompt and runs it again asks for the steps of both."""
+
+    def both(process: Process) -> list[Any]:
+        forms = [Agent(id="a", system_prompt=p, model=ScriptedModel([f"as {p}"])) for p in ("x", "y")]
+        return [process.run(agent, "go").result for agent in forms]
+
+    live = Process()
+    told = both(live)
+    record_lineages(live.runtime.store, live.runtime.lineages, cassette)
+    assert both(Process(None, mode="replay", cassettes=[cassette])) == told == ["as x", "as y"]
 
 
 def test_an_edit_between_recordings_replaces_the_recording(cassette: Path) -> None:

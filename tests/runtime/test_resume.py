@@ -669,7 +669,7 @@ def test_where_calls_are_off_the_store_answers_and_a_miss_names_the_difference(
 
 def test_offline_says_how_to_allow_calls(process: Process) -> None:
     """The refusal names the variable."""
-    with pytest.raises(LiveCallRefused, match="Set POLOS_NB_ALLOW_LIVE=1"):
+    with pytest.raises(LiveCallRefused, match="POLOS_NB_ALLOW_LIVE=1 allows calls"):
         Process(process.runtime.store, mode="offline").run(Agent(id="a", model=ScriptedModel(["x"])), "go")
 
 
