@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -26,6 +27,17 @@ class Runner(Protocol):
 _current: ContextVar[Runner | None] = ContextVar("polos_nb_runner", default=None)
 _factory: list[Callable[[], Runner]] = []
 _host: list[Callable[[], Any]] = []
+
+
+class Inside:
+    """The tool call that runs are started in: equal ones are counted per call and attempt, not per process."""
+
+    def __init__(self, call: str) -> None:
+        self.call = call
+        self.asked: Counter[str] = Counter()
+
+
+inside: ContextVar[Inside | None] = ContextVar("polos_nb_inside", default=None)
 
 
 def register_factory(factory: Callable[[], Runner]) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from polos_nb import ambient
 from polos_nb.agents import AgentRunConfig
-from polos_nb.codec import to_text
+from polos_nb.codec import digest, to_text
 from polos_nb.durable.context import StepMethods, WorkflowContext
 from polos_nb.durable.fingerprint import StepCall
 from polos_nb.durable.retry import Retry
@@ -157,7 +158,13 @@ async def perform_tool(
             root_workflow_id=workflow_id,
             root_execution_id=run_id,
         )
-        return await _value(tool, arguments, ctx, slot)
+        # Runs that the tool starts belong to this very call, whatever version of the tool makes them.
+        run = steps.book.run
+        token = ambient.inside.set(ambient.Inside(digest([run.lineage, run.horizon, inner[-1].branch])))
+        try:
+            return await _value(tool, arguments, ctx, slot)
+        finally:
+            ambient.inside.reset(token)
 
     retry = Retry(max_retries=tool.max_retries, base_delay=steps.book.retry_delay)
     try:

@@ -70,7 +70,7 @@ class LoopThread:
     async def iterate(self, make: Callable[[], AsyncIterator[T]]) -> AsyncIterator[T]:
         """Drive an async iterator on this loop, and yield its items on the caller's.
 
-        Closing or cancelling the caller's side closes the iterator there, and waits until that is done.
+        Closing or cancelling the caller's side closes the iterator there, without waiting for it.
         """
         here = asyncio.get_running_loop()
         items: asyncio.Queue[Any] = asyncio.Queue()

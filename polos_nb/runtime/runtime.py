@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from polos_nb import ambient
 from polos_nb.agents import AgentRunConfig
 from polos_nb.codec import digest
 from polos_nb.codec_untag import untag
@@ -190,6 +191,10 @@ class Runtime:
         call = [target.kind, target.id, target.input, target.conversation_id, place.turn if place else None]
         call += [target.user_id] if target.user_id is not None else []  # what one user was told is no one else's
         base = digest(call)
+        tool_call = ambient.inside.get()
+        if tool_call is not None and place is None:
+            tool_call.asked[base] += 1
+            return digest([base, tool_call.asked[base] - 1, tool_call.call])
         occurrence = 0 if place else self._asked[base]
         self._asked[base] += 1
         return digest([base, occurrence])

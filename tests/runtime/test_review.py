@@ -201,3 +201,24 @@ def test_half_of_a_surrogate_pair_is_replaced(process: Process) -> None:
 
     agent = Agent(id="a", model=once_called(Turn(calls=[("name", {})])), tools=[name])
     assert process.run(agent, "\ud800 lone").result
+
+
+def test_an_agent_asked_inside_a_tool_answers_once_per_call(process: Process) -> None:
+    """A second attempt of the tool asks nothing again, and each of two equal calls keeps its own sample."""
+    child = Agent(id="child", model=ScriptedModel(lambda request: f"sample {len(child.model.requests)}"))  # type: ignore[union-attr]
+    failures = ["once", "twice"]
+
+    @tool(description="Ask", max_retries=1, version=1)
+    async def ask(which: int) -> str:
+        said = (await child.run(process.client, "say")).result
+        if failures:
+            raise ValueError(failures.pop())
+        return f"{which}: {said}"
+
+    agent = Agent(id="a", model=once_called(Turn(calls=[("ask", {"which": 1}), ("ask", {"which": 2})])), tools=[ask])
+    first = [result.result for result in process.run(agent, "go").tool_results]
+    assert first == ["1: sample 1", "2: sample 2"]
+    assert len(child.model.requests) == 2  # type: ignore[union-attr]
+    again = process.run(agent, "go", fresh=frozenset({"1.ask[call_2]"}))
+    assert [result.result for result in again.tool_results] == first
+    assert len(child.model.requests) == 2  # type: ignore[union-attr]
