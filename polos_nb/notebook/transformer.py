@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 _CELL = re.compile(r"^%%polos_run(?:[ \t]+(?P<line>.*))?$")
+_DEFINING = re.compile(r"^%%polos_(?:agent|tool)\b")
 _TARGET = "get_ipython()._polos_nb"
 _NESTED = frozenset({"run_cell_magic", "run_line_magic"})
 _CLOSED = (
@@ -61,7 +62,9 @@ def transform_cell_magic(lines: Lines) -> Lines:
             continue
         match = _CELL.match(line.rstrip())
         if match is None:
-            return lines
+            # IPython refuses a cell magic without a body before it could show its help or say what is missing.
+            bare = _DEFINING.match(line) and not "".join(lines[index + 1 :]).strip()
+            return [*lines[:index], line.rstrip() + "\n", "\n"] if bare else lines
         body = "".join(lines[index + 1 :])
         return [f"await {_TARGET}.run_cell({(match['line'] or '').strip()!r}, {body!r})\n"]
     return lines

@@ -134,3 +134,9 @@ def test_an_error_inside_never_breaks_a_cell() -> None:
 
     lines = ["%%polos_run bot\n"]
     assert Transformer(broken).cleanup(lines) == lines
+
+
+def test_a_definition_without_a_body_can_still_show_its_help() -> None:
+    """`%%polos_agent -h` alone gets the body that IPython insists on; a cell with one stays as it is."""
+    assert transform_cell_magic(["%%polos_agent -h\n"]) == ["%%polos_agent -h\n", "\n"]
+    assert transform_cell_magic(["%%polos_tool\n", "def f(): ...\n"]) == ["%%polos_tool\n", "def f(): ...\n"]
