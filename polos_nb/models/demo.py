@@ -21,7 +21,7 @@ _NOT_NAMES = {
     "My", "It", "Now", "For", "Use", "Call", "Answer", "Book", "Order", "Will", "Can", "Could", "Should",
     "Then", "Also", "Them", "Write", "Summarize",
 }  # fmt: skip
-DELAY = 0.02  # seconds a word, so that a demo can be seen to stream
+DELAY = 0.04  # seconds a word, so that a demo can be seen to stream
 
 
 class DemoModel:
