@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from polos_nb import Agent, PolosClient, ScriptedModel, Turn, tool
+from polos_nb import Agent, PolosClient, ScriptedModel, Turn, max_steps, tool
 
 
 @tool(description="The next number")
@@ -22,12 +22,12 @@ def test_a_second_execution_takes_a_twentieth(tmp_path: Path) -> None:
 
     def script(request: object) -> Turn:
         turns = len(model.requests)
-        if turns == 10:
+        if turns == 11:
             return Turn(text="done", delay=0.05)
         return Turn(calls=[("following", {"number": turns})], delay=0.05)
 
     model = ScriptedModel(script)
-    agent = Agent(id="counter", model=model, tools=[following])
+    agent = Agent(id="counter", model=model, tools=[following], stop_conditions=[max_steps(limit=20)])
 
     async def run() -> tuple[float, float, int]:
         client = PolosClient(store=str(tmp_path / "steps.db"), mode="live")
@@ -43,6 +43,7 @@ def test_a_second_execution_takes_a_twentieth(tmp_path: Path) -> None:
         return middle - begin, end - middle, first.total_steps + len(first.tool_results)
 
     first, second, steps = asyncio.run(run())
+    assert steps >= 20
     print(f"\n{steps} steps: first {first * 1000:.0f} ms, second {second * 1000:.1f} ms = {second / first:.1%}")
-    assert len(model.requests) == 10
+    assert len(model.requests) == 11
     assert second < first * 0.05

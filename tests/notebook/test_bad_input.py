@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +99,29 @@ def test_a_store_that_cannot_be_used_is_one_line(
         assert "Traceback" not in shown.out + shown.err
     if kind != "directory":
         assert target.read_bytes().startswith(b"this is not a database"), "the file was changed"
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="this system has no users to change to")
+def test_a_store_in_a_folder_that_may_not_be_written_is_one_line(
+    shell: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A read-only folder: the line names it, also for who would otherwise be allowed everything."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o555)
+        monkeypatch.setenv("POLOS_NB_STORE", f"{folder}/steps.db")
+        shell.run_line_magic("reload_ext", "polos_nb")
+        capsys.readouterr()
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            error = _error(shell, "%%polos_run bot\nHello")
+        finally:
+            os.seteuid(user)
+            os.chmod(folder, 0o755)
+        shown = capsys.readouterr()
+    assert isinstance(error, UsageError) == shell.watched
+    assert folder in str(error)
+    assert "\n" not in str(error).strip()
+    if shell.watched:
+        assert "Traceback" not in shown.out + shown.err

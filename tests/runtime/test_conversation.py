@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,18 +20,6 @@ def heard(request: ModelRequest) -> list[str]:
 def parrot() -> ScriptedModel:
     """A model that answers with the number of messages it was shown and the last of them."""
     return ScriptedModel(lambda request: f"{len(request.messages)} {request.messages[-1].text()}")
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return str(tmp_path / "steps.db")
-
-
-@pytest.fixture
-def process(path: str) -> Any:
-    process = Process(path)
-    yield process
-    process.runtime.close()
 
 
 def test_a_turn_is_shown_what_was_said_before_with_its_roles(process: Process) -> None:

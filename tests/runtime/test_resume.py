@@ -71,18 +71,6 @@ def chain(journal: list[str], length: int, name: str = "look") -> ScriptedModel:
     return ScriptedModel(script)
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return str(tmp_path / "steps.db")
-
-
-@pytest.fixture
-def process(path: str) -> Any:
-    process = Process(path)
-    yield process
-    process.runtime.close()
-
-
 # -- replay ---------------------------------------------------------------------------------------------------------
 def test_a_call_executed_again_runs_nothing_and_gives_an_equal_result(process: Process, path: str) -> None:
     """Same process or a new one: no model, no tool, the same run and the same result."""
