@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from polos_nb.stores.waiting import Decisions, Topics
+
 RunStatus = Literal["running", "completed", "failed", "cancelled", "suspended"]
 StepStatus = Literal["started", "completed", "failed", "suspended"]
 Effect = Literal["read", "write"]
@@ -15,12 +17,14 @@ BLOB_BYTES = 64 * 1024  # outputs above this size live once in `blobs`
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """One execution of an agent or a tool.
+    """One execution of an agent, a tool or a workflow.
 
     `id` is "r" and a number, unique in its store. `lineage` is what a re-executed call comes back to. `input`,
-    `result` and `options` are JSON texts. `turn` counts the calls of a conversation from 0 and `previous` is the run
-    of the turn before. Step records with an id of `horizon` or less never answer this run (it was asked to be fresh).
-    `owner` drives the run until `lease_until`; times are seconds since 1970.
+    `result`, `options` and `state` (of a workflow) are JSON texts. `turn` counts the calls of a conversation from 0
+    and `previous` is the run of the turn before. `parent` is the run whose step `parent_step` started this one, `root`
+    the outermost run above it; both are None for an outermost run. Step records with an id of `horizon` or less never
+    answer this run (it was asked to be fresh). `owner` drives the run until `lease_until`; times are seconds since
+    1970.
     """
 
     id: str = ""
@@ -41,6 +45,9 @@ class RunRecord:
     owner: str | None = None
     lease_until: float | None = None
     parent: str | None = None
+    parent_step: str | None = None
+    root: str | None = None
+    state: str | None = None
     forked_from: str | None = None
     notebook: str | None = None
     created_at: float = 0.0
@@ -53,7 +60,9 @@ class StepRecord:
 
     A record answers a call when `lineage`, `fingerprint` and `occurrence` are the same and `status` is "completed".
     `parts` are what the fingerprint was made of (a flat JSON object, for saying what changed), `request` is what a
-    person wants to see of the call, `output` is the encoded answer; all three are JSON texts.
+    person wants to see of the call, `output` is the encoded answer; all three are JSON texts. `parent` is the key of
+    the step it happens in, "" at the top; `step_key` begins with it. `state` has the fields of the workflow's state
+    that changed while it was executed, as JSON.
     """
 
     id: int = 0
@@ -76,6 +85,8 @@ class StepRecord:
     attempts: int = 0
     idempotency_key: str = ""
     owner: str | None = None
+    parent: str = ""
+    state: str | None = None
     started_at: float = 0.0
     finished_at: float | None = None
 
@@ -104,7 +115,7 @@ class StoreStats:
     by_target: Mapping[str, int] = field(default_factory=dict)
 
 
-class Store(Protocol):
+class Store(Decisions, Topics, Protocol):
     """Keeps runs, steps, conversation messages, decisions and blobs.
 
     All calls are synchronous, safe from any thread, and atomic: when one returns, what it wrote survives the end of
@@ -138,6 +149,9 @@ class Store(Protocol):
         limit: int = 50,
     ) -> list[RunRecord]:
         """Runs, newest first. `query` is a part of id, target, input, status, error or conversation id (any case)."""
+
+    def child_runs(self, run_id: str) -> list[RunRecord]:
+        """The runs that steps of this run have started, oldest first."""
 
     def claim_run(self, run_id: str, owner: str, *, expected: str | None, lease_until: float) -> bool:
         """Become the driver if the run's owner is still `expected`; sets status "running". False when it is not."""

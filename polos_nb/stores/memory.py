@@ -19,11 +19,12 @@ from polos_nb.stores.fields import (
     run_name,
     run_number,
 )
+from polos_nb.stores.memory_waiting import MemoryWaiting
 
 _Identity = tuple[str, str, int]
 
 
-class MemoryStore:
+class MemoryStore(MemoryWaiting):
     """A `Store` in memory. It ends with the process and is not shared with others.
 
     >>> store = MemoryStore()
@@ -44,6 +45,7 @@ class MemoryStore:
         self._last_run = 0
         self._last_step = 0
         self._version = 0
+        self._empty()
 
     # -- runs ---------------------------------------------------------------------------------------
     def new_run(self, run: RunRecord, *, expected: str | None) -> RunRecord | None:
@@ -96,6 +98,12 @@ class MemoryStore:
                 and matches(run, query)
             ]
             return found[: max(limit, 0)]
+
+    def child_runs(self, run_id: str) -> list[RunRecord]:
+        """The runs that steps of this run have started; see `Store`."""
+        parent = run_name(run_number(run_id) or -1)
+        with self._lock:
+            return [run for run in self._runs.values() if run.parent == parent]
 
     def claim_run(self, run_id: str, owner: str, *, expected: str | None, lease_until: float) -> bool:
         """Become the driver if the owner is still `expected`; see `Store`."""
@@ -247,6 +255,11 @@ class MemoryStore:
                 if number not in gone
             }
             self._messages = {number: texts for number, texts in self._messages.items() if number not in gone}
+            self._decisions = {
+                number: decision
+                for number, decision in self._decisions.items()
+                if run_number(decision.run_id) not in gone and decision.step_id not in steps
+            }
             self._by_identity = {}
             for step in self._steps.values():
                 self._by_identity.setdefault(_identity(step), []).append(step.id)

@@ -106,8 +106,48 @@ CREATE TABLE messages (
 CREATE INDEX messages_conversation ON messages (conversation_id, turn);
 """
 
+_SECOND = """
+ALTER TABLE runs ADD COLUMN parent_step TEXT;
+ALTER TABLE runs ADD COLUMN root TEXT;
+ALTER TABLE runs ADD COLUMN state TEXT;
+ALTER TABLE steps ADD COLUMN parent TEXT NOT NULL DEFAULT '';
+ALTER TABLE steps ADD COLUMN state TEXT;
+ALTER TABLE decisions ADD COLUMN kind TEXT NOT NULL DEFAULT 'suspend';
+ALTER TABLE decisions ADD COLUMN expires_at REAL;
+CREATE INDEX decisions_waiting ON decisions (status) WHERE status = 'waiting';
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    topic TEXT NOT NULL,
+    event_type TEXT,
+    data TEXT NOT NULL,
+    run_id TEXT,
+    key TEXT UNIQUE,
+    created_at REAL NOT NULL
+);
+CREATE INDEX events_topic ON events (topic, id);
+CREATE TABLE cursors (
+    name TEXT PRIMARY KEY,
+    position INTEGER NOT NULL
+);
+CREATE TABLE schedules (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    workflow_id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    cron TEXT NOT NULL,
+    timezone TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    last_at REAL,
+    next_at REAL NOT NULL,
+    UNIQUE (workflow_id, key)
+);
+"""
+
 # A migration is never edited once it was released: add the next one. The version of a file is their number.
-MIGRATIONS: tuple[tuple[str, str], ...] = (("m001_runs_steps_decisions_messages_blobs", _FIRST),)
+MIGRATIONS: tuple[tuple[str, str], ...] = (
+    ("m001_runs_steps_decisions_messages_blobs", _FIRST),
+    ("m002_nested_runs_state_events_schedules", _SECOND),
+)
 VERSION = len(MIGRATIONS)
 
 # What sqlite-utils itself would make, so that `Migrations` and its command line find a new file up to date.

@@ -21,6 +21,7 @@ from polos_nb.stores.fields import (
     run_number,
 )
 from polos_nb.stores.sqlite_file import Durability, SqliteFile, execute
+from polos_nb.stores.sqlite_waiting import SqliteWaiting
 
 _RUN_COLUMNS = ", ".join(f"'r' || {name}" if name == "id" else name for name in RUN_FIELDS)
 _STEP_SPECIAL = {"run_id": "'r' || s.run_id", "output": "coalesce(s.output, b.text)"}
@@ -32,6 +33,7 @@ _NEW_RUN = f"INSERT INTO runs ({', '.join(RUN_FIELDS[1:])}) VALUES ({', '.join('
 _NEWEST_ID = "SELECT max(id) FROM runs WHERE lineage = ?"
 _GET_RUN = f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?"
 _NEWEST_RUN = f"SELECT {_RUN_COLUMNS} FROM runs WHERE lineage = ? ORDER BY id DESC LIMIT 1"
+_CHILDREN = f"SELECT {_RUN_COLUMNS} FROM runs WHERE parent = ? ORDER BY id"
 _CLAIM = "UPDATE runs SET owner = ?, lease_until = ?, status = 'running' WHERE id = ? AND owner IS ?"
 _NEW_STEP = (
     f"INSERT INTO steps ({', '.join(_STEP_STORED)}, output_blob) VALUES ({', '.join('?' * (len(_STEP_STORED) + 1))})"
@@ -69,7 +71,7 @@ _UNUSED_OUTPUTS = (
 )
 
 
-class SqliteStore:
+class SqliteStore(SqliteWaiting):
     """A `Store` in an SQLite file, which is made with its directory when it is not there.
 
     `durability` "full" waits for the disk at every commit (about 0.2 ms); "normal" may lose the last
@@ -138,6 +140,10 @@ class SqliteStore:
                 break
             before = run_number(runs[-1].id)
         return found[: max(limit, 0)]
+
+    def child_runs(self, run_id: str) -> list[RunRecord]:
+        """The runs that steps of this run have started; see `Store`."""
+        return [_run(row) for row in self._file.read(_CHILDREN, (run_name(_known(run_id)),))]
 
     def claim_run(self, run_id: str, owner: str, *, expected: str | None, lease_until: float) -> bool:
         """Become the driver if the owner is still `expected`; see `Store`."""
