@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from polos_nb import ambient
-from polos_nb.codec import digest
+from polos_nb import ambient, registry
+from polos_nb.codec import digest, types_of
 from polos_nb.durable.code_version import code_version
 from polos_nb.errors import DefinitionError
 from polos_nb.messages import AgentResult
@@ -78,6 +78,7 @@ class Agent:
         self.output_schema = output_schema
         self.model_params = dict(model_params or {})
         self._api_key = api_key
+        registry.register("agent", self)
 
     @property
     def api_key(self) -> str | None:
@@ -112,6 +113,13 @@ class Agent:
 
     def __polos_version__(self) -> str:
         return digest(self.definition())
+
+    def types(self) -> dict[str, type]:
+        """The classes that the agent's `AgentResult` may be made of."""
+        found = types_of(AgentResult)
+        for item in self.tools:
+            found |= item.types() if isinstance(item, Tool) else {}
+        return found | (types_of(self.output_schema) if self.output_schema is not None else {})
 
     def with_input(
         self,
@@ -197,6 +205,14 @@ class AgentRunConfig:
     def session_id(self) -> str | None:
         """The same as `conversation_id`."""
         return self.conversation_id
+
+    def inheriting(self, conversation_id: str | None, user_id: str | None) -> AgentRunConfig:
+        """The same, with the conversation and the user of the run around it where it names none."""
+        return replace(
+            self,
+            conversation_id=self.conversation_id if self.conversation_id is not None else conversation_id,
+            user_id=self.user_id if self.user_id is not None else user_id,
+        )
 
 
 def _check_id(id: Any) -> None:

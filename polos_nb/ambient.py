@@ -23,6 +23,18 @@ class Runner(Protocol):
     async def run_tool(self, tool: Any, payload: Any, *, options: dict[str, Any]) -> Any:
         """Drive a tool on its own to its end and return what it returned."""
 
+    async def run_workflow(self, workflow: Any, payload: Any, *, timeout: float | None = None, **options: Any) -> Any:
+        """Drive a workflow to its end and return what it returned."""
+
+    def run_workflow_blocking(self, workflow: Any, payload: Any, *, timeout: float | None = None, **options: Any) -> Any:
+        """The same for callers that cannot await."""
+
+    async def invoke(self, workflow_id: Any, payload: Any = None, **options: Any) -> Any:
+        """Start a workflow and return its handle at once."""
+
+    async def batch_invoke(self, workflows: Any, session_id: Any = None, user_id: str | None = None) -> Any:
+        """Start many and return their handles."""
+
 
 _current: ContextVar[Runner | None] = ContextVar("polos_nb_runner", default=None)
 _factory: list[Callable[[], Runner]] = []
@@ -30,10 +42,14 @@ _host: list[Callable[[], Any]] = []
 
 
 class Inside:
-    """The tool call that runs are started in: equal ones are counted per call and attempt, not per process."""
+    """The call that runs are started in: equal ones are counted per call and attempt, not per process.
 
-    def __init__(self, call: str) -> None:
+    `outer` is the branch inside the call and its step record, where the call is a step.
+    """
+
+    def __init__(self, call: str, outer: Any = None) -> None:
         self.call = call
+        self.outer = outer
         self.asked: Counter[str] = Counter()
 
 

@@ -1,4 +1,4 @@
-"""The `polos-nb` command: a demo that needs nothing, and a doctor that says what is there."""
+"""The `polos-nb` command: a demo that needs nothing, a doctor that says what is there, and the commands for runs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 
 from polos_nb import __version__
+from polos_nb.cli_runs import COMMANDS
 from polos_nb.doctor import examine
-from polos_nb.headless import Execution, execute
 from polos_nb.settings import Settings
 
 QUICK_START = "quick_start.ipynb"
@@ -62,6 +63,8 @@ def _demo_headless(folder: Path | None) -> None:
 
 
 def _run_demo(notebook: Path) -> None:
+    from polos_nb.headless import execute  # noqa: PLC0415 - nbclient takes a second, which no other command needs
+
     # A person asked for this, at a terminal, so steps may execute although no front end is attached.
     env = {"POLOS_NB_MODE": "live", "POLOS_NB_STORE": str(notebook.parent / ".polos" / "steps.db")}
     for title in ("First execution", "Second execution, in a new kernel"):
@@ -72,7 +75,7 @@ def _run_demo(notebook: Path) -> None:
             raise click.ClickException(done.error)
 
 
-def _report(done: Execution) -> None:
+def _report(done: Any) -> None:
     for run in done.runs:
         executed, kept = run.get("live", 0), run.get("cached", 0)
         name = run.get("target") or "run"
@@ -114,6 +117,10 @@ def doctor(as_json: bool) -> None:
             mark = {"ok": click.style("ok  ", fg="green"), "info": "--  ", "bad": click.style("BAD ", fg="red")}
             click.echo(f"{mark[finding.state]}{finding.name.ljust(width)}  {finding.text}")
     sys.exit(1 if any(finding.state == "bad" for finding in findings) else 0)
+
+
+for command in COMMANDS:
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from pydantic_core import TzInfo
 from polos_nb.codec_arrays import encode_array
 from polos_nb.codec_types import ident, kind_of, note
 from polos_nb.errors import CodecError
+from polos_nb.payload import Payload
 
 MAX_DEPTH = 200
 PathPart = tuple[Any, str, Any] | None
@@ -128,7 +129,7 @@ class Encoder:
     def _container(self, value: Any, kind: type, path: PathPart) -> Any:
         if kind is list:
             return self._items(value, path)
-        if kind is dict:
+        if kind is dict or kind is Payload:
             return self._dict(value, path)
         if kind is tuple:
             return {"$tuple": self._items(value, path)}
@@ -183,6 +184,8 @@ class Encoder:
             if isinstance(value, (dict, list, set, frozenset, tuple, str, bytes, int, float, BaseException)):
                 raise self.refuse(value, path, "a dataclass that is also a built-in container or an exception")
             names = [field.name for field in dataclasses.fields(value)]
+            if self.canonical and hasattr(kind, "__polos_volatile__"):  # what differs between equal ones
+                names = [name for name in names if name not in kind.__polos_volatile__]
             if missing := [n for n in names if not hasattr(value, n)]:
                 raise self.refuse(value, path, f"its field {missing[0]!r} was never set")
             return {"$dataclass": [name, self._fields({n: getattr(value, n) for n in names}, path)]}

@@ -22,6 +22,8 @@ from pydantic import AnyUrl, BaseModel, Secret, SecretBytes, SecretStr
 from polos_nb.errors import CodecError, one_line
 
 _ROWS = 50  # of a table; a model gets the shape of the rest
+_JSON = (str, bool, int)
+_BITS = 14_000  # 4,214 digits
 _IPS = (IPv4Address, IPv4Network, IPv6Address, IPv6Network)
 # The text of a secret is asterisks.
 _AS_TEXT = (Decimal, Fraction, UUID, PurePath, timedelta, complex, AnyUrl, Secret, SecretStr, SecretBytes, *_IPS)
@@ -50,7 +52,7 @@ def _plain(value: Any, depth: int) -> Any:
     if isinstance(value, Enum):
         return _plain(value.value, depth + 1)
     if value is None or isinstance(value, str | bool | int):
-        return value if type(value) in (str, bool, int) or value is None else type(value).__mro__[-2](value)
+        return _json(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, BaseModel):
@@ -58,6 +60,13 @@ def _plain(value: Any, depth: int) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name), depth + 1) for field in dataclasses.fields(value)}
     return _container(value, depth)
+
+
+def _json(value: Any) -> Any:
+    if value is not None and type(value) not in _JSON:
+        value = next(kind for kind in _JSON if isinstance(value, kind))(value)
+    # Python refuses to write longer numbers in decimal digits.
+    return hex(value) if type(value) is int and value.bit_length() > _BITS else value
 
 
 def _dumped(value: BaseModel) -> Any:
@@ -76,10 +85,10 @@ def _container(value: Any, depth: int) -> Any:
     if isinstance(value, list | tuple | range | deque):
         return [_plain(item, depth + 1) for item in value]
     if isinstance(value, set | frozenset):
-        try:
-            return [_plain(item, depth + 1) for item in sorted(value)]
-        except TypeError:
-            return sorted((_plain(item, depth + 1) for item in value), key=repr)
+        # The items themselves may have no order (NaN), or only a partial one (sets), and then that of their hashes,
+        # which is another one in each process, would show.
+        items = [_plain(item, depth + 1) for item in value]
+        return sorted(items, key=None if _ordered(items) else repr)
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, bytes | bytearray):
@@ -87,6 +96,11 @@ def _container(value: Any, depth: int) -> Any:
     if isinstance(value, _AS_TEXT):
         return str(value)
     return _array(value, depth)
+
+
+def _ordered(items: list[Any]) -> bool:
+    kinds = set(map(type, items))
+    return kinds == {str} or kinds <= {int, float}
 
 
 def _key(name: Any) -> str:

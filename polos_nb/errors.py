@@ -15,6 +15,8 @@ PolosError
 │   └── WorkflowTimeoutError ... because its time was up
 └── LiveCallRefused          a live call where live calls are off
     └── ReplayMiss           ... because the cassette has no such step
+
+Suspended (a BaseException)  a run waits for an answer
 """
 
 from __future__ import annotations
@@ -91,6 +93,19 @@ class StepInDoubt(PolosError):
         self.run_id = run_id
 
 
+class Suspended(BaseException):
+    """A run waits for an answer, and nobody here waits with it. `run_id` names it, `waiting` the steps that wait.
+
+    Not an `Exception`: a tool or workflow that handles all its errors must not swallow it. What is finished is kept;
+    once the answer is there, running the same call again goes on.
+    """
+
+    def __init__(self, message: str, *, run_id: str = "", waiting: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+        self.waiting = waiting
+
+
 class RunError(PolosError, RuntimeError):
     """A run failed; `run_id` names it for `%polos show`, `step_key` the step that failed."""
 
@@ -103,9 +118,11 @@ class RunError(PolosError, RuntimeError):
 class WorkflowTimeoutError(RunError):
     """A run did not finish within its `timeout`; what it finished is kept."""
 
-    def __init__(self, execution_id: str | None = None, timeout_seconds: float | None = None) -> None:
+    def __init__(
+        self, execution_id: str | None = None, timeout_seconds: float | None = None, *, waiting: str = ""
+    ) -> None:
         super().__init__(
-            f"run {execution_id} did not finish within {timeout_seconds:g} s; run it again to go on from there"
+            f"run {execution_id} did not finish within {timeout_seconds:g} s{waiting}; run it again to go on from there"
             if timeout_seconds is not None
             else f"run {execution_id} timed out",
             run_id=execution_id or "",

@@ -119,6 +119,8 @@ class AgentResult:
     agent_id: str = ""
     cached: bool = field(default=False, compare=False)
 
+    __polos_volatile__ = ("agent_run_id", "cached")  # a step that takes a result does not depend on these
+
     @property
     def run_id(self) -> str:
         """The same as `agent_run_id`: the name to give to `%polos show`."""

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, overload
 
-from polos_nb import ambient
+from polos_nb import ambient, registry
 from polos_nb.codec import to_plain, types_of
+from polos_nb.durable.calling import call_function
 from polos_nb.durable.code_version import CodeVersion, code_version
-from polos_nb.durable.context import WorkflowContext, call_function
+from polos_nb.durable.context import WorkflowContext
 from polos_nb.errors import ArgumentsError, CodecError, DefinitionError
 from polos_nb.schema import FunctionSchema, describe, first_paragraph
 from polos_nb.stores.base import Effect
@@ -33,8 +34,8 @@ class Tool:
         parameters: Mapping[str, Any] | None = None,
         func: Callable[..., Any] | None = None,
         *,
-        approval: Literal["none"] | None = None,
-        effect: Effect = "read",
+        approval: Literal["always", "none"] | None = None,
+        effect: Effect | None = None,
         version: str | int | None = None,
         max_retries: int = 0,
         timeout: float | None = None,
@@ -44,24 +45,23 @@ class Tool:
             raise DefinitionError(f"tool {id!r} has no function; write @tool above one")
         if not id or len(id) > 64 or not set(id) <= _ID_LETTERS:
             raise DefinitionError(f"tool id {id!r} cannot be told to a model; use up to 64 letters, digits, _ and -")
-        if approval not in (None, "none"):
-            raise DefinitionError(
-                f"tool {id!r}: approval={approval!r} is not in this version; leave it out, or keep the tool from the"
-                " agent until somebody can be asked"
-            )
-        if effect not in ("read", "write"):
+        if approval not in (None, "none", "always"):
+            raise DefinitionError(f"tool {id!r}: approval={approval!r} is neither 'always' nor 'none'")
+        if effect not in (None, "read", "write"):
             raise DefinitionError(f"tool {id!r}: effect={effect!r} is neither 'read' nor 'write'")
         self.id = id
         self.func = func
         self.schema: FunctionSchema = describe(func, name=id, localns=dict(localns) if localns else None)
         self.description = description or first_paragraph(func.__doc__ or "")
         self.parameters: dict[str, Any] = dict(parameters) if parameters else self.schema.parameters
-        self.effect: Effect = effect
+        self.approval: Literal["always", "none"] = approval or "none"
+        self.effect: Effect = effect or ("write" if approval == "always" else "read")
         self.declared_version = version
         self.max_retries = max_retries
         self.timeout = timeout
         self.__name__ = getattr(func, "__name__", id)
         self.__doc__ = func.__doc__
+        registry.register("tool", self)
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -142,8 +142,8 @@ def tool(
     description: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     *,
-    approval: Literal["none"] | None = None,
-    effect: Effect = "read",
+    approval: Literal["always", "none"] | None = None,
+    effect: Effect | None = None,
     version: str | int | None = None,
     max_retries: int = 0,
     timeout: float | None = None,
@@ -153,8 +153,8 @@ def tool(
     description: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     *,
-    approval: Literal["none"] | None = None,
-    effect: Effect = "read",
+    approval: Literal["always", "none"] | None = None,
+    effect: Effect | None = None,
     version: str | int | None = None,
     max_retries: int = 0,
     timeout: float | None = None,
@@ -165,8 +165,10 @@ def tool(
     `ctx`; its signature becomes the schema. It may return anything JSON-able, a pydantic model, a dataclass and more.
 
     `id` defaults to the function's name and `description` to its docstring's first paragraph. `effect="write"` says
-    that it changes the world: an interrupted call is then not repeated silently. `version` replaces the hash of the
-    code. `max_retries` counts further attempts after a failure (0), `timeout` is in seconds per attempt (none).
+    that it changes the world: an interrupted call is then not repeated silently. With `approval="always"` a person is
+    asked before each call, `effect` is "write" unless it is given, and the model reads why a call was rejected.
+    `version` replaces the hash of the code. `max_retries` counts further attempts after a failure (0), `timeout` is in
+    seconds per attempt (none).
     Raises DefinitionError, with the remedy, when no schema can be made of the signature.
 
     >>> @tool(description="Current weather of a city")

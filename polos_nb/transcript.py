@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from polos_nb.events import (
+from polos_nb.messages import total_usage
+from polos_nb.run_events import (
     Event,
     ReasoningDelta,
     RunFinished,
@@ -14,17 +15,22 @@ from polos_nb.events import (
     StepEvent,
     StepFailed,
     StepFinished,
+    StepProgress,
+    StepResumed,
     StepStarted,
+    StepSuspended,
     StreamStarted,
     TextDelta,
     ToolCallRequested,
 )
-from polos_nb.messages import total_usage
-from polos_nb.safe_text import Limits, json_text
-from polos_nb.transcript_items import AnswerItem, Call, Item, RunView, StepItem, ToolItem
+from polos_nb.safe_text import Limits
+from polos_nb.transcript_items import AnswerItem, Call, GroupItem, Item, RunItem, RunView, StepItem, ToolItem
+from polos_nb.transcript_order import in_call_order
 from polos_nb.transcript_text import live_text, markdown_text, plain_text
 
-__all__ = ["AnswerItem", "Call", "Item", "StepItem", "ToolItem", "Transcript"]
+__all__ = ["AnswerItem", "Call", "GroupItem", "Item", "RunItem", "StepItem", "ToolItem", "Transcript"]
+
+_PLACE = re.compile(r"\[\d+\]")
 
 
 @dataclass(kw_only=True)
@@ -39,7 +45,9 @@ class Transcript(RunView):
         print(transcript.to_text())
     """
 
-    _by_key: dict[str, Item] = field(default_factory=dict, repr=False, compare=False)
+    _by_key: dict[tuple[str, str], Item] = field(default_factory=dict, repr=False, compare=False)
+    _by_path: dict[str, Item] = field(default_factory=dict, repr=False, compare=False)
+    _orphans: set[str] = field(default_factory=set, repr=False, compare=False)  # parents not told of yet
 
     def add(self, event: Event) -> None:
         """Fold one event. A step that is told twice stays one item; a run that starts over starts empty."""
@@ -67,7 +75,7 @@ class Transcript(RunView):
 
     # -- folding ----------------------------------------------------------------------------------------------------
     def _start(self, event: RunStarted) -> None:
-        self.items, self._by_key = [], {}
+        self.items, self._by_key, self._by_path = [], {}, {}
         self.kind, self.input = event.kind, event.input
         self.provider, self.model = event.provider, event.model
         self.conversation_id = event.conversation_id
@@ -79,41 +87,82 @@ class Transcript(RunView):
         self.status, self.result, self.error = event.status, event.result, event.error
         self.stop_reason, self.usage, self.seconds = event.stop_reason, event.usage, event.seconds
         for item in self.walk():
-            if item.open:
+            if item.open and not (item.state == "waiting" and event.status == "suspended"):
                 item.state = "stopped"
 
     def _step(self, event: StepEvent) -> None:
+        if isinstance(event, StepProgress):
+            self._group(event.step_key, event.name, event.parent).total = event.total
+            return
         item = self._item(event)
         if isinstance(event, StepStarted):
             _begin(item, event)
         elif isinstance(event, StepFinished):
             _complete(item, event)
-            self.usage = total_usage(i.usage for i in self.walk() if isinstance(i, AnswerItem))
+            if isinstance(item, AnswerItem):
+                self.usage = total_usage(i.usage for i in self.walk() if isinstance(i, AnswerItem))
         elif isinstance(event, StepFailed):
             item.state = "failed" if event.retry_in is None else "retrying"
             item.error, item.seconds, item.why = event.error, event.seconds, event.why or item.why
             _take_request(item, event.request)
+        elif isinstance(event, StepSuspended | StepResumed):
+            _wait(item, event)
         elif isinstance(item, AnswerItem):
             _stream(item, event)
         if isinstance(item, ToolItem) and (isinstance(event, StepStarted) or item.cached):
-            _in_call_order(self._siblings(item))
+            in_call_order(self._siblings(item))
+        self._settle_group(item)
 
     def _item(self, event: StepEvent) -> Item:
-        known = self._by_key.get(event.step_key)
+        known = self._by_key.get((event.parent, event.step_key))
         if known is not None:
             return known
         streams = isinstance(event, (StreamStarted, TextDelta, ReasoningDelta, ToolCallRequested))
         item = _new_item(event, "llm" if streams else event.step_type)
-        self._by_key[event.step_key] = item
+        self._by_key[event.parent, event.step_key] = self._by_path[event.step_key] = item
+        if item.parent and item.parent not in self._by_path:
+            self._orphans.add(item.parent)
         self._siblings(item).append(item)
-        for early in [other for other in self.items if other.parent == item.step_key]:
-            self.items.remove(early)  # it was told before the step it happens in
-            item.children.append(early)
+        self._adopt(item)
         return item
 
+    def _adopt(self, item: Item) -> None:
+        """Take in what was told before the step it happens in."""
+        if not item.step_key or item.step_key not in self._orphans:
+            return
+        for early in [other for other in self.items if other.parent == item.step_key]:
+            self.items.remove(early)
+            item.children.append(early)
+
     def _siblings(self, item: Item) -> list[Item]:
-        parent = self._by_key.get(item.parent) if item.parent else None
+        if _is_one_of_many(item):
+            return self._group(item.step_key.rpartition("[")[0], item.name, item.parent).children
+        parent = self._parent(item)
         return self.items if parent is None or parent is item else parent.children
+
+    def _parent(self, item: Item) -> Item | None:
+        return self._by_path.get(item.parent) if item.parent else None
+
+    def _group(self, key: str, name: str, parent: str) -> GroupItem:
+        known = self._by_key.get((parent, key))
+        if isinstance(known, GroupItem):
+            return known
+        group = GroupItem(step_key=key, name=name, parent=parent)
+        self._by_key[parent, key] = self._by_path[key] = group
+        above = self._parent(group)
+        (self.items if above is None else above.children).append(group)
+        return group
+
+    def _settle_group(self, item: Item) -> None:
+        if _is_one_of_many(item):
+            self._group(item.step_key.rpartition("[")[0], item.name, item.parent).settle()
+
+
+def _is_one_of_many(item: Item) -> bool:
+    """Whether an item is one of a `map` or a batch, whose keys are the name with the place behind it."""
+    own = item.step_key[len(item.parent) + 1 :] if item.parent else item.step_key
+    place = own.removeprefix(item.name)
+    return bool(item.name) and place != own and bool(_PLACE.fullmatch(place))
 
 
 def _new_item(event: StepEvent, step_type: str) -> Item:
@@ -124,6 +173,8 @@ def _new_item(event: StepEvent, step_type: str) -> Item:
         return AnswerItem(step_key=key, name=name, parent=parent)
     if step_type == "tool":
         return ToolItem(step_key=key, name=name, parent=parent)
+    if step_type in ("agent", "workflow"):
+        return RunItem(step_key=key, name=name, parent=parent, kind=step_type)
     return StepItem(step_key=key, name=name, parent=parent, kind=step_type)
 
 
@@ -132,6 +183,21 @@ def _take_request(item: Item, request: dict[str, Any]) -> None:
         item.arguments = request["arguments"]
     elif isinstance(item, AnswerItem):
         item.model = str(request.get("model") or item.model)
+    elif isinstance(item, RunItem):
+        item.target = str(request.get(item.kind) or item.target)
+        item.model = str(request.get("model") or item.model)
+        item.input = request.get("input", item.input)
+    elif isinstance(item, StepItem) and isinstance(request.get("form"), dict):
+        item.form = request["form"]
+
+
+def _wait(item: Item, event: StepSuspended | StepResumed) -> None:
+    if isinstance(event, StepResumed):
+        item.state = "running"
+        return
+    item.state = "waiting"
+    if isinstance(item, StepItem):
+        item.form, item.decision, item.path, item.until = event.form, event.decision, event.path, event.until
 
 
 def _begin(item: Item, event: StepStarted) -> None:
@@ -153,7 +219,7 @@ def _complete(item: Item, event: StepFinished) -> None:
         item.usage = event.usage
     elif isinstance(item, ToolItem):
         item.result = event.output
-    elif isinstance(item, StepItem):
+    elif isinstance(item, StepItem | RunItem):
         item.output = event.output
 
 
@@ -177,28 +243,3 @@ def _stream(item: AnswerItem, event: StepEvent) -> None:
         item.reasoning += event.text
     elif isinstance(event, ToolCallRequested):
         item.tool_calls.append(Call(name=event.name, arguments=event.arguments, call_id=event.call_id))
-
-
-def _in_call_order(siblings: list[Item]) -> None:
-    """Sort the tools behind the last answer as the model asked for them, whichever started or finished first."""
-    last = next((n for n in range(len(siblings) - 1, -1, -1) if isinstance(siblings[n], AnswerItem)), None)
-    if last is None:
-        return
-    answer, group = siblings[last], siblings[last + 1 :]
-    assert isinstance(answer, AnswerItem)
-    tools = sorted((item for item in group if isinstance(item, ToolItem)), key=lambda i: _natural(i.step_key))
-    said = {tool.step_key: json_text(tool.arguments) for tool in tools}
-    order: list[Item] = []
-    for call in answer.tool_calls:
-        named = [tool for tool in tools if tool.name == call.name]
-        if named:
-            value = json_text(call.value)
-            chosen = next((tool for tool in named if said[tool.step_key] == value), named[0])
-            tools.remove(chosen)
-            order.append(chosen)
-    placed = {item.step_key for item in order}
-    siblings[last + 1 :] = order + [item for item in group if item.step_key not in placed]
-
-
-def _natural(key: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", key)]

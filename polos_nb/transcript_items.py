@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from polos_nb.messages import Usage
 
-ItemState = Literal["running", "done", "failed", "retrying", "stopped"]
+ItemState = Literal["running", "waiting", "done", "failed", "retrying", "stopped"]
 
 
 @dataclass(kw_only=True)
@@ -30,7 +30,7 @@ class Item:
     @property
     def open(self) -> bool:
         """Whether the step has neither an answer nor a final failure."""
-        return self.state in ("running", "retrying", "stopped")
+        return self.state in ("running", "waiting", "retrying", "stopped")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +71,47 @@ class ToolItem(Item):
 
 @dataclass(kw_only=True)
 class StepItem(Item):
-    """One `ctx.step` call. `kind` is "run", "now", "uuid" or "random"; `output` is plain JSON data."""
+    """One `ctx.step` call. `kind` is "run", "now", "wait_for_event", ...; `output` is plain JSON data.
+
+    A step that waits has a `form` (with the id of its `decision`, and its `path` from the outermost run), or waits
+    `until` a time in seconds since 1970, or for neither, if for an event.
+    """
 
     kind: str = "run"
     output: Any = None
+    form: dict[str, Any] | None = None
+    decision: int = 0
+    path: str = ""
+    until: float | None = None
+
+
+@dataclass(kw_only=True)
+class RunItem(Item):
+    """A nested run: an agent or a workflow (`kind`) inside another run. Its steps are its children."""
+
+    kind: str = "agent"
+    target: str = ""
+    model: str = ""
+    input: Any = None
+    output: Any = None
+
+
+@dataclass(kw_only=True)
+class GroupItem(Item):
+    """The items of one `map` or batch, which are its children. `total` is 0 while it is not known."""
+
+    total: int = 0
+
+    def settle(self) -> None:
+        """Take the state that follows from the children's."""
+        states = [item.state for item in self.children]
+        for state in ("waiting", "retrying", "running", "stopped", "failed"):
+            if state in states:
+                self.state = state
+                break
+        else:
+            self.state = "running" if self.total > len(states) else "done"
+        self.cached = bool(states) and all(item.cached for item in self.children)
 
 
 @dataclass(kw_only=True)

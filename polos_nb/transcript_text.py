@@ -24,7 +24,7 @@ from polos_nb.safe_text import (
     visible,
     without_addresses,
 )
-from polos_nb.transcript_items import AnswerItem, Item, RunView, StepItem, ToolItem
+from polos_nb.transcript_items import AnswerItem, GroupItem, Item, RunItem, RunView, StepItem, ToolItem
 
 AGAIN = "run the cell again to go on from here"
 
@@ -150,21 +150,65 @@ def said_before(run: RunView, item: AnswerItem) -> str:
     return "" if item.text == answer_value(run) else item.text
 
 
-def outcome(run: RunView, item: ToolItem | StepItem, limits: Limits) -> str:
-    """What a tool or a step gave, on one line."""
+def outcome(run: RunView, item: Item, limits: Limits) -> str:
+    """What a tool, a step or a nested run gave, on one line."""
+    if isinstance(item, GroupItem):
+        return group_outcome(item)
     if item.state == "failed":
         return f"failed: {error_text(run, item.error, limits.value)}"
     if item.state == "done":
-        value = item.result if isinstance(item, ToolItem) else item.output
-        return brief(value_text(plain(value)), limits.value)
-    return {"retrying": "failed, trying again", "stopped": "stopped"}.get(item.state, "running")
+        return brief(value_text(plain(shown_value(item))), limits.value)
+    if item.state == "waiting" and isinstance(item, StepItem):
+        return "waiting" + (f": {brief(title, limits.value)}" if (title := asked_for(item)) else "")
+    states = {"retrying": "failed, trying again", "stopped": "stopped", "waiting": "waiting"}
+    return states.get(item.state, "running")
+
+
+def group_outcome(item: GroupItem) -> str:
+    """How the items of a `map` or a batch stand."""
+    failed = sum(child.state == "failed" for child in item.children)
+    done = sum(child.state == "done" for child in item.children)
+    said = [f"{done:,} done"] + ([f"{failed:,} failed"] if failed else [])
+    left = max(item.total, len(item.children)) - done - failed
+    return ", ".join(said + ([f"{left:,} to go"] if left else []))
+
+
+def asked_for(item: StepItem) -> str:
+    """What a waiting step asks: the title of its form; "" where there is none."""
+    form = (item.form or {}).get("_form")
+    return str(form.get("title") or "") if isinstance(form, Mapping) else ""
+
+
+def shown_value(item: Item) -> Any:
+    """What a reader wants to see of a step's value."""
+    if isinstance(item, ToolItem):
+        return item.result
+    value = item.output if isinstance(item, StepItem | RunItem) else None
+    if isinstance(item, RunItem) and item.kind == "agent" and isinstance(value, Mapping):
+        return value.get("result")
+    if isinstance(item, StepItem) and item.kind == "approval" and isinstance(value, Mapping):
+        feedback = str(value.get("feedback") or "")
+        return "approved" if value.get("approved") is True else "rejected" + (f": {feedback}" if feedback else "")
+    if isinstance(item, StepItem) and item.kind in ("suspend", "wait_for_event") and isinstance(value, Mapping):
+        return value.get("data")
+    return value
+
+
+def label(item: Item) -> str:
+    """What a step other than a model's or a tool's is called in a trace."""
+    name = brief(item.name or getattr(item, "kind", "step"), 80)
+    if isinstance(item, RunItem) and item.target and item.target != item.name:
+        return f"{name} ({item.kind} {brief(item.target, 80)})"
+    if isinstance(item, GroupItem):
+        return _times(name, max(item.total, len(item.children)))
+    return f"approve {name}" if isinstance(item, StepItem) and item.kind == "approval" else name
 
 
 def shown_items(run: RunView, limits: Limits) -> tuple[list[tuple[int, Item]], int]:
     """The items of the trace with their depth, and how many were left out.
 
-    What happened inside a step is shown only while the step is open: a finished step answers from the store without
-    executing its inside again, and a trace must not depend on that.
+    What happened inside a tool is shown only while it is open: a finished step answers from the store without
+    executing its inside again, and a trace must not depend on that. The steps of nested runs are told either way.
     """
     entries = list(_open_walk(run.items, 0))
     return entries[: limits.items], max(0, len(entries) - limits.items)
@@ -173,7 +217,7 @@ def shown_items(run: RunView, limits: Limits) -> tuple[list[tuple[int, Item]], i
 def _open_walk(items: list[Item], depth: int) -> Iterator[tuple[int, Item]]:
     for item in items:
         yield depth, item
-        if item.open and depth < 4:
+        if (item.open or isinstance(item, RunItem)) and depth < 4:
             yield from _open_walk(item.children, depth + 1)
 
 
@@ -215,8 +259,7 @@ def _plain_line(run: RunView, item: Item, limits: Limits) -> str:
     if isinstance(item, ToolItem):
         called = call_text(item.name, item.arguments, limits.value)
         return f"{_flat(called)} → {_flat(outcome(run, item, limits))}"
-    assert isinstance(item, StepItem)
-    return f"{brief(item.name or item.kind, 80)} → {_flat(outcome(run, item, limits))}"
+    return f"{label(item)} → {_flat(outcome(run, item, limits))}"
 
 
 def _flat(text: str) -> str:
@@ -275,8 +318,7 @@ def _markdown_line(run: RunView, item: Item, limits: Limits) -> str:
     if isinstance(item, ToolItem):
         called = code_span(call_text(item.name, item.arguments, limits.value))
     else:
-        called = code_span(brief(item.name or "step", 80))
-    assert isinstance(item, (ToolItem, StepItem))
+        called = code_span(label(item))
     said = outcome(run, item, limits)
     return f"{called} → {code_span(said) if item.state == 'done' else inline_markdown(said)}"
 

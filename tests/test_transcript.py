@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from polos_nb.events import (
+from polos_nb.messages import Usage
+from polos_nb.run_events import (
     Event,
     ReasoningDelta,
     RunFinished,
@@ -19,7 +20,6 @@ from polos_nb.events import (
     TextDelta,
     ToolCallRequested,
 )
-from polos_nb.messages import Usage
 from polos_nb.safe_text import code_span, inert_markdown, shorten, visible
 from polos_nb.transcript import AnswerItem, StepItem, ToolItem, Transcript
 

@@ -10,9 +10,12 @@ from typing import Any
 import orjson
 
 from polos_nb.durable.fingerprint import StepCall, differences
+from polos_nb.durable.lot import Lot
+from polos_nb.durable.plan import Plan
 from polos_nb.errors import ConfigurationError, LiveCallRefused, ReplayMiss
-from polos_nb.events import Event
+from polos_nb.messages import Usage
 from polos_nb.redaction import Redactor
+from polos_nb.run_events import Event
 from polos_nb.settings import Mode
 from polos_nb.stores.base import RunRecord, StepRecord, Store, TraceRow
 
@@ -27,6 +30,8 @@ class Book:
     A pass over a completed run reads only; at the first step that has to execute, a new run of the lineage is opened
     and everything seen so far becomes the beginning of its trace. A pass over an unfinished run writes in that run.
     `newest` is the id of the lineage's newest run as this pass found it; a run without an id is opened when needed.
+    `host` is the engine as steps see it. `outer` is the branch of another run's step in which this run was started,
+    with the record of that step. With a `plan` nothing is executed or written.
     """
 
     def __init__(
@@ -43,6 +48,10 @@ class Book:
         redactor: Redactor,
         lease_seconds: float = 30.0,
         retry_delay: float = 1.0,
+        outer: Any = None,
+        plan: Plan | None = None,
+        lot: Lot | None = None,
+        host: Any = None,
     ) -> None:
         self.store = store
         self.run = run
@@ -53,7 +62,15 @@ class Book:
         self.recording = recording
         self.redactor = redactor
         self.retry_delay = retry_delay
+        self.plan = plan
+        self.host: Any = host
+        self.wrote = False  # whether a write was asked for
+        self.outer: Any = outer  # (Steps, StepRecord), which this module is below of
+        self.root: Book = self if outer is None else outer[0].book.root
+        self.lot: Lot = (lot or Lot()) if outer is None else self.root.lot
+        self.prefix: str = "" if outer is None else f"{outer[0].book.prefix}{outer[1].step_key}/"
         self.interrupts: dict[str, Exception] = {}  # what ends the run, by step, whatever a tool does with it
+        self.usage = Usage()  # tokens of the steps at the top, which have those of the steps inside them
         self.executed = 0
         self.hits = 0
         self._emit = emit
@@ -68,12 +85,21 @@ class Book:
     @property
     def writing(self) -> bool:
         """Whether this pass holds a run of its own to write in."""
-        return bool(self.run.id) and self.run.status != "completed" and self.mode in ("live", "record")
+        return (
+            self.plan is None
+            and bool(self.run.id)
+            and self.run.status != "completed"
+            and self.mode in ("live", "record")
+        )
 
     @property
     def used(self) -> set[int]:
         """The records that answered or were made."""
         return {row.step_id for row in self._rows.values()}
+
+    def tell(self, event: Event) -> None:
+        """Tell the listeners what happened in a run inside this one."""
+        self._emit(event)
 
     def emit(self, event_type: type[Event], **fields: Any) -> None:
         """Tell the listeners something about this run."""
@@ -110,6 +136,14 @@ class Book:
         """Whether a step inside this one must not answer from the store, so that this one has to execute."""
         return not isinstance(self.fresh, bool) and any(name.startswith(f"{path}/") for name in self.fresh)
 
+    def fresh_inside(self, call: StepCall, path: str) -> bool | frozenset[str]:
+        """What is to be fresh in the run inside a step."""
+        if isinstance(self.fresh, bool):
+            return False  # a fresh run is another run, and so is what is inside it
+        inside = {name for name in self.fresh if name.startswith(f"{path}/")}
+        self._freshened |= inside
+        return self.wants_fresh(call, path) or frozenset(name.removeprefix(f"{path}/") for name in inside)
+
     def check_fresh(self) -> None:
         """Raise ConfigurationError when a step was to be fresh that this run does not have."""
         missed = set() if isinstance(self.fresh, bool) else set(self.fresh) - self._freshened
@@ -127,12 +161,12 @@ class Book:
         """A record has answered."""
         self.hits += 1
         self._rows[seq] = TraceRow(seq, record.id, cached=True)
-        if "/" not in record.step_key:
+        if not record.parent:
             self._top[seq] = record.id
 
     def start(self, call: StepCall, record: StepRecord, seq: int, why: str) -> StepRecord:
         """Commit that a step is about to execute; opens a run when this pass only read so far."""
-        self._open()
+        self.open()
         self.executed += 1
         blobs = {name: self.redactor.redact(text) for name, text in call.blobs.items()}
         record = self.store.start_step(
@@ -141,7 +175,15 @@ class Book:
         self._rows[seq] = TraceRow(seq, record.id, cached=False, why=why)
         return record
 
-    def _open(self) -> None:
+    def rejoin(self, record: StepRecord, seq: int) -> StepRecord:
+        """Go on with a step that an earlier pass left waiting."""
+        self.open()
+        self.executed += 1
+        self._rows[seq] = TraceRow(seq, record.id, cached=False)
+        return record
+
+    def open(self) -> None:
+        """Have a run to write in. Raises Superseded when another driver was faster."""
         if self.run.id and self.run.status != "completed":
             return
         opened = self.store.new_run(
@@ -156,6 +198,8 @@ class Book:
                 result=None,
                 error=None,
                 usage=None,
+                state=None,
+                **self.above(),
             ),
             expected=self.newest,
         )
@@ -163,21 +207,34 @@ class Book:
             raise Superseded
         self.run = opened
 
+    def above(self) -> dict[str, Any]:
+        """The fields of this run that say which run it is nested in."""
+        if self.outer is None:
+            return {"parent": None, "parent_step": None, "root": None}
+        outer, record = self.outer
+        return {"parent": outer.book.run.id, "parent_step": record.step_key, "root": self.root.run.id}
+
     def settle(self) -> None:
         """Open a run of its own for a pass that executed nothing and yet is not the run it came back to.
 
         So it is when an edit was taken back: older records of the lineage answer, and the newest run is another one;
         or when the turn before it in the conversation is another run now.
         """
-        if self.run.status != "completed" or self.mode not in ("live", "record"):
+        if self.plan is not None or self.run.status != "completed" or self.mode not in ("live", "record"):
             return
         before = self.store.get_run(self.run.id)
         if before is None or before.previous != self.run.previous:
-            self._open()
+            self.open()
             return
-        kept = [step.id for _, step in self.store.trace(self.run.id) if "/" not in step.step_key]
+        kept = [step.id for _, step in self.store.trace(self.run.id) if not step.parent]
         if kept != [self._top[seq] for seq in sorted(self._top)]:
-            self._open()
+            self.open()
+
+    def withdraw_questions(self) -> None:
+        """Whatever an outermost run has asked and not waited for is not asked any more: the run is over."""
+        if self.outer is None:
+            for decision in self.store.decisions(run_id=self.run.id, status="waiting"):
+                self.store.decide(decision.id, status="withdrawn", decided_by="the run is over")
 
     def save_trace(self) -> None:
         """Keep which record answered where. Only for a pass that wrote."""
@@ -192,7 +249,7 @@ class Book:
         if found is not None and found.status == "failed":
             return f"the last attempt failed: {found.error}"
         if found is not None and found.status in ("started", "suspended"):
-            return "it was interrupted"
+            return "it was interrupted" if found.status == "started" else "it was waiting"
         near = self._nearest(call, self._lineage_history())
         if near is None:
             return "new step" if self._lineage_history() else ""
@@ -200,7 +257,7 @@ class Book:
 
     def refuse(self, call: StepCall) -> None:
         """Raise when steps may not execute in this mode; names the nearest record and the difference."""
-        if self.mode in ("live", "record"):
+        if self.plan is not None or self.mode in ("live", "record"):
             return
         history = self._lineage_history() or self.store.past_steps(
             target_id=self.run.target_id, kind=call.kind, limit=200

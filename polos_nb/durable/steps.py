@@ -7,51 +7,23 @@ import contextlib
 import time
 import traceback as traceback_module
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 
-from polos_nb.codec import UnknownType, decode, digest, encode, to_plain
+from polos_nb.codec import UnknownType, decode, digest, encode
+from polos_nb.durable.asking import Place
 from polos_nb.durable.book import Book
+from polos_nb.durable.doubt import settled
 from polos_nb.durable.fingerprint import StepCall, extend_chain, fingerprint
 from polos_nb.durable.retry import Retry
+from polos_nb.durable.slots import Answer, Attempt, Slot, StepFailure, as_json, as_shown, changed_record
+from polos_nb.durable.state import StateKeeper
 from polos_nb.errors import CodecError, LiveCallRefused, StepExecutionError, StepInDoubt, StoreError, one_line
-from polos_nb.events import StepFailed, StepFinished, StepStarted
 from polos_nb.messages import Usage
+from polos_nb.run_events import StepFailed, StepFinished, StepStarted
 from polos_nb.stores.base import StepRecord
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slot:
-    """A call with its identity: what a pass asks the store for. Made before anything executes, in calling order."""
-
-    call: StepCall
-    path: str
-    fingerprint: str
-    occurrence: int
-    seq: int
-    idempotency_key: str
-    chain: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a step gave. `value` is always the decoded form of what was kept."""
-
-    value: Any
-    cached: bool
-    record: StepRecord
-
-
-class StepFailure(Exception):
-    """A step has failed for good; `error` is the last failure. The caller decides who hears of it."""
-
-    def __init__(self, error: Exception, *, text: str) -> None:
-        super().__init__(text)
-        self.error = error
-        self.text = text
 
 
 class Steps:
@@ -61,10 +33,21 @@ class Steps:
     them is faster.
     """
 
-    def __init__(self, book: Book, *, branch: str = "", path: str = "", chain: str = "") -> None:
+    def __init__(
+        self,
+        book: Book,
+        *,
+        branch: str = "",
+        path: str = "",
+        chain: str = "",
+        outer: tuple[Steps, StepRecord] | None = None,
+        state: StateKeeper | None = None,
+    ) -> None:
         self.book = book
         self.branch = branch
         self.path = path
+        self.outer = outer if outer is not None else book.outer
+        self.state = state
         self._chain = chain
         self.has_written = False
         self._seen: Counter[str] = Counter()
@@ -104,79 +87,116 @@ class Steps:
 
     def wrote(self, slot: Slot) -> None:
         """Note that a write was asked for: steps after it depend on it."""
-        self.has_written = True
+        self.has_written = self.book.wrote = True
         self._chain = extend_chain(self._chain, slot.fingerprint)
 
-    def inside(self, slot: Slot) -> Steps:
-        """The steps inside a tool call: a branch of its own, the same for another version of the same call."""
+    def inside(self, slot: Slot, record: StepRecord) -> Steps:
+        """The steps inside a call: a branch of its own, the same for another version of the same call."""
         call = slot.call
         # Equal calls with a write between them both have the occurrence 0: the chain tells them apart.
         identity = digest([self.branch, call.kind, call.name, call.parts.get("arguments"), slot.chain, slot.occurrence])
-        return Steps(self.book, branch=identity, path=slot.path, chain=slot.chain)
+        return Steps(self.book, branch=identity, path=slot.path, chain=slot.chain, outer=(self, record))
+
+    def around(self) -> list[tuple[Steps, StepRecord]]:
+        """The steps that this branch is inside of, innermost first, those of outer runs too."""
+        found = []
+        outer = self.outer
+        while outer is not None:
+            found.append(outer)
+            outer = outer[0].outer
+        return found
 
     async def perform(
         self,
         slot: Slot,
-        execute: Callable[[int], Awaitable[Any]],
+        execute: Callable[[Attempt], Awaitable[Any]],
         *,
         retry: Retry | None = None,
         usage_of: Callable[[Any], Usage | None] = lambda value: None,
         wrote: Callable[[], bool] = lambda: False,
+        waits: bool = False,
+        descends: bool = False,
+        afterwards: Callable[[], dict[str, Any]] = dict,
     ) -> Answer:
         """Answer from the store, or execute, keep and tell.
 
-        `wrote` says afterwards whether there was a write inside, which makes the step itself one for later steps.
+        `wrote` says afterwards whether there was a write inside, which makes the step itself one for later steps. A
+        step that `waits` goes on with the record of an earlier pass instead of starting anew. A plan looks inside a
+        step that `descends` into a run of its own. `afterwards()` is what is only known of the request at its end.
 
-        `execute(attempt)` is awaited with the attempt's number, from 1. Raises StepFailure when the last attempt
-        failed, StepInDoubt for a write of unknown outcome, LiveCallRefused where nothing may execute, CodecError
-        when the value cannot be kept.
+        `execute(attempt)` is awaited for each attempt. Raises StepFailure when the last attempt failed, StepInDoubt
+        for a write of unknown outcome that a person does not want repeated, LiveCallRefused where nothing may execute,
+        CodecError when the value cannot be kept.
         """
         book, call = self.book, slot.call
         found = None if book.wants_fresh(call, slot.path) else book.find(slot.fingerprint, slot.occurrence)
-        why = ""
-        if found is not None and found.status == "completed" and book.wants_fresh_inside(slot.path):
-            why = "a step inside it was asked to be fresh"
-        elif found is not None and found.status == "completed":
+        kept, why = self._kept(slot, found)
+        if kept is not None:
+            return kept
+        try:
+            book.refuse(call)
+            why = book.redactor.redact(why or book.why(call, found, slot.path))
+            if book.plan is not None:
+                if not descends:
+                    await book.plan.stop(book.lot, book.prefix + slot.path, call, why)
+                with book.lot.executing(book.prefix + slot.path):
+                    value = await execute(Attempt(1, self._record(slot)))
+                return Answer(value=value, cached=True, record=self._record(slot))
+            if found is not None and found.status == "started" and call.effect == "write":
+                output = await self._settle(slot, found)
+                if output is not None:
+                    return output
+        except (StepInDoubt, LiveCallRefused) as error:
+            book.interrupts[slot.path] = error
+            raise
+        if waits and found is not None and found.status in ("started", "suspended"):
+            record = book.rejoin(found, slot.seq)
+        else:
+            record = book.start(call, self._record(slot), slot.seq, why)
+        self.tell(StepStarted, slot, request=self._request(slot), why=why)
+        with book.lot.executing(book.prefix + slot.path):
+            return await self._execute(slot, record, execute, retry or Retry(), usage_of, wrote, afterwards)
+
+    def _kept(self, slot: Slot, found: StepRecord | None) -> tuple[Answer | None, str]:
+        """The answer of the store, or why a record that is there gives none. A recorded failure fails in replay."""
+        book, call = self.book, slot.call
+        if found is not None and found.status == "completed":
+            if book.wants_fresh_inside(slot.path):
+                return None, "a step inside it was asked to be fresh"
             try:
-                return self._answer(slot, found, decode(found.output or "null", call.types), cached=True)
+                return self.answered(slot, found, decode(found.output or "null", call.types), cached=True), ""
             except UnknownType as error:
                 if call.effect == "write":  # it was done: that its answer cannot be read is no reason to do it again
                     raise CodecError(
                         f"step {slot.path} was done, but its kept answer cannot be read: {error}"
                     ) from None
-                why = f"its kept value cannot be used: {error}"
+                return None, f"its kept value cannot be used: {error}"
         if found is not None and found.status == "failed" and book.mode == "replay":
             book.hit(slot.seq, found)
             self._tell_failed(slot, found.error or "", attempt=found.attempts, why="")
             raise StepFailure(StepExecutionError(found.error, step_key=slot.path), text=found.error or "")
-        try:
-            book.refuse(call)
-            self._settle_doubt(slot, found)
-        except (StepInDoubt, LiveCallRefused) as error:
-            book.interrupts[slot.path] = error
-            raise
-        why = book.redactor.redact(why or book.why(call, found, slot.path))
-        record = book.start(call, self._record(slot), slot.seq, why)
-        self._tell(StepStarted, slot, request=self._request(slot), why=why)
-        return await self._execute(slot, record, execute, retry or Retry(), usage_of, wrote)
+        return None, ""
 
     async def _execute(
         self,
         slot: Slot,
         record: StepRecord,
-        execute: Callable[[int], Awaitable[Any]],
+        execute: Callable[[Attempt], Awaitable[Any]],
         retry: Retry,
         usage_of: Callable[[Any], Usage | None],
         wrote: Callable[[], bool],
+        afterwards: Callable[[], dict[str, Any]],
     ) -> Answer:
         attempt = 0
+        before = self.state.snapshot() if self.state is not None else {}
         while True:
             attempt += 1
             try:
-                value = await execute(attempt)
+                value = await execute(Attempt(attempt, record))
                 self.book.raise_interrupt(slot.path)  # which the function may have caught like any other exception
                 output = self.book.redactor.redact(encode(value, what=f"step {slot.path}", types=dict(slot.call.types)))
                 kept = decode(output, slot.call.types)
+                changed = self.state.changes(before) if self.state is not None else None
             except (StepInDoubt, LiveCallRefused, StoreError) as error:
                 # A step inside this one ends the run. This one has neither finished nor failed, nor is it in doubt:
                 # unless it is itself a write that did not end in time.
@@ -208,22 +228,32 @@ class Steps:
                 "usage": usage.model_dump_json(exclude_none=True) if usage else None,
                 "effect": "write" if wrote() else record.effect,
             }
+            if more := afterwards():
+                changes["request"] = self.book.redactor.redact(as_json({**slot.call.request, **more}))
+            if changed is not None:
+                changes["state"] = self.book.redactor.redact(changed)
             self.book.store.finish_step(record.id, **changes)
-            return self._answer(slot, _with(record, changes), kept, cached=False)
+            return self.answered(slot, changed_record(record, changes), kept, cached=False)
 
-    def _answer(self, slot: Slot, record: StepRecord, value: Any, *, cached: bool) -> Answer:
+    def answered(self, slot: Slot, record: StepRecord, value: Any, *, cached: bool) -> Answer:
+        """The answer of a step, told to the listeners."""
         if cached:
             self.book.hit(slot.seq, record)
+            if record.state is not None and self.state is not None:
+                self.state.put_back(record.state)
+        usage = Usage.model_validate_json(record.usage) if record.usage else None
+        if usage is not None and not self.path:
+            self.book.usage = self.book.usage + usage
         seconds = None
         if record.finished_at and record.started_at:
             seconds = record.finished_at - record.started_at
-        self._tell(
+        self.tell(
             StepFinished,
             slot,
             request=self._request(slot),
-            output=_plain(value),
+            output=as_shown(value),
             cached=cached,
-            usage=Usage.model_validate_json(record.usage) if record.usage else None,
+            usage=usage,
             seconds=seconds,
             attempts=record.attempts,
         )
@@ -241,21 +271,33 @@ class Steps:
         )
         self._tell_failed(slot, text, attempt=attempt)
 
-    def _settle_doubt(self, slot: Slot, found: StepRecord | None) -> None:
-        """A write that was started and never ended is not repeated silently."""
-        if found is None or found.status != "started" or slot.call.effect != "write":
-            return
-        raise StepInDoubt(
-            f"step {slot.path} was started and the process ended before it was known to finish; it has outside effects,"
-            f" so it is not repeated silently. If it did not happen, run the cell again with --fresh {slot.path}"
-            f" (fresh={slot.path!r} in Python)",
-            step_key=slot.path,
-            run_id=self.book.run.id,
-        )
+    def place(self, slot: Slot, record: StepRecord) -> Place:
+        """Where a step waits."""
+
+        def tell(event_type: Any, **fields: Any) -> None:
+            self.tell(event_type, slot, **fields)
+
+        around = [(outer.book, outer_record) for outer, outer_record in self.around()]
+        return Place(path=slot.path, record=record, around=around, tell=tell)
+
+    async def _settle(self, slot: Slot, found: StepRecord) -> Answer | None:
+        """A write that was started and never ended is not repeated silently. None when it is to run again."""
+        book = self.book
+        book.open()
+        request = self._request(slot)
+        self.tell(StepStarted, slot, request=request, why="it is not known whether it happened")
+        with book.lot.executing(book.prefix + slot.path):
+            output = await settled(book, self.place(slot, found), request)
+        if output is None:
+            return None
+        value = decode(output, slot.call.types)
+        changes = {"status": "completed", "output": output, "finished_at": time.time()}
+        book.store.finish_step(found.id, **changes)
+        return self.answered(slot, changed_record(found, changes), value, cached=True)
 
     def _request(self, slot: Slot) -> dict[str, Any]:
         """What is shown of the call: the same as what its record says."""
-        shown: dict[str, Any] = orjson.loads(self.book.redactor.redact(_json(slot.call.request)))
+        shown: dict[str, Any] = orjson.loads(self.book.redactor.redact(as_json(slot.call.request)))
         return shown
 
     def _record(self, slot: Slot) -> StepRecord:
@@ -270,13 +312,15 @@ class Steps:
             fingerprint=slot.fingerprint,
             occurrence=slot.occurrence,
             effect=call.effect,
-            parts=redact(_json(call.parts)),
-            request=redact(_json(call.request)),
+            parts=redact(as_json(call.parts)),
+            request=redact(as_json(call.request)),
             idempotency_key=slot.idempotency_key,
+            parent=self.path,
             started_at=time.time(),
         )
 
-    def _tell(self, event_type: Any, slot: Slot, **fields: Any) -> None:
+    def tell(self, event_type: Any, slot: Slot, **fields: Any) -> None:
+        """Tell the listeners something about a step."""
         self.book.emit(
             event_type,
             step_key=slot.path,
@@ -289,7 +333,7 @@ class Steps:
     def _tell_failed(
         self, slot: Slot, text: str, *, attempt: int, retry_in: float | None = None, why: str = ""
     ) -> None:
-        self._tell(
+        self.tell(
             StepFailed,
             slot,
             request=self._request(slot),
@@ -300,16 +344,4 @@ class Steps:
         )
 
 
-def _with(record: StepRecord, changes: Mapping[str, Any]) -> StepRecord:
-    return StepRecord(**{**record.__dict__, **changes})
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    return orjson.dumps(dict(value), option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS, default=str).decode()
-
-
-def _plain(value: Any) -> Any:
-    try:
-        return to_plain(value)
-    except CodecError:
-        return repr(value)
+__all__ = ["Answer", "Attempt", "Slot", "StepFailure", "Steps"]

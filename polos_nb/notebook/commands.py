@@ -6,25 +6,30 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from polos_nb.errors import ConfigurationError
-from polos_nb.notebook import commands_cassette, commands_runs, commands_setup
+from polos_nb.notebook import commands_approve, commands_cassette, commands_reports, commands_runs, commands_setup
 from polos_nb.notebook.arguments import Namespace, Parser, did_you_mean, split_line
 from polos_nb.notebook.session import NotebookSession
 from polos_nb.notebook.tables import Shown
 
 
 class Verb(NamedTuple):
-    """One subcommand: what it does in a line, its grammar, its function, and the actions it knows."""
+    """One subcommand: what it does in a line, its grammar, its function, its actions, and how many runs it takes."""
 
     says: str
     parser: Parser
     run: Callable[[NotebookSession, Namespace, Any], Any]
     actions: tuple[str, ...] = ()
+    runs: int = 0
 
 
 VERBS: dict[str, Verb] = {
     "runs": Verb("what was run, newest first", commands_runs.RUNS, commands_runs.runs),
-    "show": Verb("one run: its steps, and why each was executed", commands_runs.SHOW, commands_runs.show),
-    "cache": Verb("what the store holds; clear it", commands_runs.CACHE, commands_runs.cache, ("stats", "clear")),
+    "show": Verb("one run: its steps, and the runs they started", commands_runs.SHOW, commands_runs.show, runs=1),
+    "why": Verb("why each step was executed: what changed", commands_reports.WHY, commands_reports.why, runs=1),
+    "diff": Verb("two runs side by side", commands_reports.DIFF, commands_reports.diff, runs=2),
+    "approve": Verb("answer what a run waits for", commands_approve.APPROVE, commands_approve.approve, runs=1),
+    "export": Verb("runs as a file", commands_reports.EXPORT, commands_reports.export, runs=9),
+    "cache": Verb("what the store holds; clear it", commands_runs.CACHE, commands_runs.cache, ("stats", "clear", "gc")),
     "models": Verb("models to write behind -m", commands_setup.MODELS, commands_setup.models),
     "keys": Verb("which providers have a key", commands_setup.KEYS, commands_setup.keys),
     "config": Verb("the settings in effect, and where they come from", commands_setup.CONFIG, commands_setup.config),

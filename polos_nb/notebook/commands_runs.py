@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-import orjson
-
-from polos_nb.codec_untag import untag
 from polos_nb.errors import ConfigurationError
-from polos_nb.messages import Usage
 from polos_nb.notebook.arguments import Namespace, Parser
 from polos_nb.notebook.lookup import agents_of, tools_of
 from polos_nb.notebook.session import NotebookSession
 from polos_nb.notebook.tables import Shown
-from polos_nb.safe_text import brief, call_text, json_text, value_text
-from polos_nb.stores.base import RunRecord, StepRecord, TraceRow
-from polos_nb.transcript_text import count
+from polos_nb.reports import pages
+from polos_nb.reports.collect import collect, parse_age, parse_size
+from polos_nb.reports.facts import Facts, as_json, when
+from polos_nb.reports.runs import STATUSES, list_runs, list_waiting, one_run, one_step
 
-_STATUS = ("running", "completed", "failed", "cancelled", "suspended")
+_GC_FLAGS = ("older_than", "max_size", "status", "keep", "dry_run")
 
 
 def _runs_parser() -> Parser:
     parser = Parser("%polos runs", description="What was run, newest first.")
     parser.add_argument("query", nargs="*", metavar="QUERY", help="a part of the id, agent, input, status or error")
-    parser.add_argument("--status", choices=_STATUS, help="only runs of this status")
+    parser.add_argument("--status", choices=STATUSES, help="only runs of this status")
+    parser.add_argument("--waiting", action="store_true", help="what waits for an answer, oldest first")
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most N runs (20)")
     parser.add_argument("--df", action="store_true", help="as a pandas DataFrame")
     parser.add_argument("--json", action="store_true", help="as JSON")
@@ -32,17 +29,29 @@ def _runs_parser() -> Parser:
 
 
 def _show_parser() -> Parser:
-    parser = Parser("%polos show", description="One run: its steps, and why each was executed.")
+    parser = Parser("%polos show", description="One run: its steps, why each was executed, and the runs they started.")
     parser.add_argument("run", nargs="?", metavar="RUN", help="such as r12; the newest without it")
     parser.add_argument("--step", metavar="N|KEY", help="everything about one step, by number or key")
+    parser.add_argument("--json", action="store_true", help="as JSON")
     return parser
 
 
 def _cache_parser() -> Parser:
-    parser = Parser("%polos cache", description="What the store holds; clear it.")
-    parser.add_argument("action", nargs="?", choices=["stats", "clear"], default="stats", help="(stats)")
-    parser.add_argument("target", nargs="?", metavar="AGENT|RUN", help="what to clear")
-    parser.add_argument("--all", action="store_true", help="clear everything")
+    parser = Parser(
+        "%polos cache",
+        description="What the store holds; clear it; or gc: delete old runs and make the file smaller.",
+        epilog="Example:\n  %polos cache clear weather_agent\n  %polos cache gc --older-than 30d --keep 10 --dry-run",
+    )
+    add = parser.add_argument
+    add("action", nargs="?", choices=["stats", "clear", "gc"], default="stats", help="(stats)")
+    add("target", nargs="?", metavar="AGENT|RUN", help="what to clear")
+    add("--all", action="store_true", help="clear everything")
+    add("--older-than", metavar="AGE", help="gc: nothing happened for 30d, 12h or 2w")
+    add("--max-size", metavar="SIZE", help="gc: the oldest, until the store is 500MB or 2GB")
+    add("--status", choices=STATUSES, help="gc: only those whose newest run has this status")
+    add("--keep", type=int, default=0, metavar="N", help="gc: but not the newest N of each agent (0)")
+    add("--dry-run", action="store_true", help="gc: only tell what would be deleted")
+    add("--json", action="store_true", help="as JSON")
     return parser
 
 
@@ -53,68 +62,75 @@ def runs(session: NotebookSession, given: Namespace, options: Any) -> Any:
     """`%polos runs`."""
     store = session.runtime.store
     query = " ".join(given.query)
-    found = store.list_runs(query=query, status=given.status, limit=given.limit)
-    if not found:  # an agent's id has - where its name in the notebook has _
-        found = store.list_runs(query=query.replace("_", "-"), status=given.status, limit=given.limit)
-    facts = [_facts(run) for run in found]
-    if given.df:
-        return _frame(facts)
-    if given.json:
-        return Shown(blocks=[("", orjson.dumps(facts, option=orjson.OPT_INDENT_2).decode())])
-    rows = [
-        (f["run"], f["target"], f["status"], _cut(f["input"]), _cut(f["result"]), f["tokens"], f["started"])
-        for f in facts
-    ]
-    if not rows:
-        return Shown(note=f"No runs{' like that' if given.query or given.status else ''} in {store.location}.")
-    return Shown("", ("run", "of", "status", "input", "result", "tokens", "started"), rows)
+    if given.waiting:
+        facts = list_waiting(store, query=query, status=given.status, limit=given.limit)
+        page = pages.waiting_page(facts, store.location, "%polos")
+    else:
+        facts = list_runs(store, query=query, status=given.status, limit=given.limit)
+        page = pages.runs_page(facts, store.location, filtered=bool(query or given.status))
+    return _frame(facts) if given.df else shown(page, facts, given)
 
 
 def show(session: NotebookSession, given: Namespace, options: Any) -> Shown:
     """`%polos show`."""
     store = session.runtime.store
-    run = store.get_run(given.run) if given.run else next(iter(store.list_runs(limit=1)), None)
-    if run is None:
-        said = f"there is no run {given.run}" if given.run else "there is no run yet"
-        raise ConfigurationError(f"{said} in {store.location}; %polos runs lists them")
-    trace = store.trace(run.id)
     if given.step is not None:
-        return _one_step(run, trace, given.step)
-    rows = [
-        (n, step.step_key, _what(step), _state(row, step), _seconds(step), row.why or step.error)
-        for n, (row, step) in enumerate(trace, 1)
-    ]
-    facts = _facts(run)
-    head = [run.id, run.target_id, facts["model"], run.status, facts["tokens"] and f"{facts['tokens']} tokens"]
-    blocks = [("input", facts["input"]), ("result", facts["result"]), ("error", run.error or "")]
-    return Shown(
-        " · ".join(str(part) for part in head if part),
-        ("", "step", "call", "state", "seconds", "why it was executed, or its error"),
-        rows,
-        blocks=[(label, brief(text, 4_000)) for label, text in blocks],
-        note=f"%polos show {run.id} --step N shows all of a step." if rows else "",
-    )
+        facts = one_step(store, given.run, given.step)
+        return shown(pages.step_page(facts), facts, given)
+    facts = one_run(store, given.run)
+    return shown(pages.run_page(facts, "%polos"), facts, given)
+
+
+def shown(page: pages.Page, facts: Any, given: Namespace) -> Shown:
+    """A page as `%polos` shows it; its facts as JSON for who asks."""
+    if given.json:
+        return Shown(blocks=[("", as_json(facts))])
+    return Shown(page.title, page.head, page.rows, blocks=page.blocks, note=page.note)
 
 
 def cache(session: NotebookSession, given: Namespace, options: Any) -> Shown:
     """`%polos cache`."""
-    store = session.runtime.store
+    if given.action == "gc":
+        return _collect(session, given)
+    for name in _GC_FLAGS:
+        if getattr(given, name):
+            raise ConfigurationError(f"--{name.replace('_', '-')} belongs to %polos cache gc")
     if given.action == "clear":
         return _clear(session, given)
     if given.target or given.all:
         raise ConfigurationError("%polos cache stats takes no target; did you mean %polos cache clear?")
-    stats = store.stats()
+    stats = session.runtime.store.stats()
+    facts = {
+        **vars(stats),
+        "oldest": when(stats.oldest),
+        "newest": when(stats.newest),
+        "by_target": {**stats.by_target},
+    }
     rows = [
         ("store", stats.location),
         ("runs", stats.runs),
         ("steps", stats.steps),
         ("conversations", stats.conversations),
         ("size", f"{stats.size / 1e6:.2f} MB"),
-        ("oldest", _when(stats.oldest)),
-        ("newest", _when(stats.newest)),
+        ("oldest", facts["oldest"]),
+        ("newest", facts["newest"]),
         *((f"steps of {target}", number) for target, number in stats.by_target.items()),
     ]
-    return Shown("", (), rows)
+    return shown(pages.Page("", (), rows), facts, given)
+
+
+def _collect(session: NotebookSession, given: Namespace) -> Shown:
+    if given.target or given.all:
+        raise ConfigurationError("%polos cache gc takes no target; %polos cache clear AGENT deletes all of one")
+    facts = collect(
+        session.runtime.store,
+        older_than=parse_age(given.older_than) if given.older_than else None,
+        max_bytes=parse_size(given.max_size) if given.max_size else None,
+        status=given.status,
+        keep=given.keep,
+        dry_run=given.dry_run,
+    )
+    return shown(pages.collect_page(facts), facts, given)
 
 
 def _clear(session: NotebookSession, given: Namespace) -> Shown:
@@ -134,76 +150,9 @@ def _clear(session: NotebookSession, given: Namespace) -> Shown:
     return Shown(note=f"{store.clear(target_id=target)} steps deleted.")
 
 
-def _facts(run: RunRecord) -> dict[str, Any]:
-    options = orjson.loads(run.options or "{}")
-    usage = Usage.model_validate_json(run.usage) if run.usage else None
-    model = "/".join(str(options[key]) for key in ("provider", "model") if options.get(key))
-    return {
-        "run": run.id,
-        "target": run.target_id,
-        "kind": run.kind,
-        "status": run.status,
-        "input": _text(run.input),
-        "result": _text(run.result),
-        "error": run.error,
-        "model": model,
-        "tokens": usage.total_tokens if usage else 0,
-        "conversation": run.conversation_id,
-        "started": _when(run.created_at),
-        "seconds": round(run.finished_at - run.created_at, 3) if run.finished_at else None,
-    }
-
-
-def _text(kept: str | None) -> str:
-    value = untag(orjson.loads(kept)) if kept else ""
-    return value if isinstance(value, str) else value_text(value)
-
-
-def _cut(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else line[:59] + "…"
-
-
-def _frame(facts: list[dict[str, Any]]) -> Any:
+def _frame(facts: list[Facts]) -> Any:
     try:
         import pandas  # noqa: PLC0415 - heavy, and only for who asks for a frame
     except ImportError:
         raise ConfigurationError("--df needs pandas: pip install pandas; --json needs nothing") from None
     return pandas.DataFrame(facts)
-
-
-def _what(step: StepRecord) -> str:
-    request = orjson.loads(step.request or "{}")
-    if step.kind == "tool":
-        return call_text(step.name, request.get("arguments"), 80)
-    return str(request.get("model") or step.name) if step.kind == "llm" else step.name
-
-
-def _state(row: TraceRow, step: StepRecord) -> str:
-    if step.status == "completed":
-        return "cached" if row.cached else "live"
-    return step.status
-
-
-def _seconds(step: StepRecord) -> str:
-    return f"{step.finished_at - step.started_at:.2f}" if step.finished_at else ""
-
-
-def _when(at: float | None) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) if at else ""
-
-
-def _one_step(run: RunRecord, trace: list[tuple[TraceRow, StepRecord]], wanted: str) -> Shown:
-    for number, (row, step) in enumerate(trace, 1):
-        if wanted in (str(number), step.step_key):
-            blocks = [
-                ("why", row.why),
-                ("request", json_text(untag(orjson.loads(step.request or "{}")), indent=2)),
-                ("output", json_text(untag(orjson.loads(step.output)), indent=2) if step.output else ""),
-                ("error", step.error or ""),
-                ("traceback", step.traceback or ""),
-            ]
-            facts = [run.id, step.step_key, step.kind, _state(row, step), count(step.attempts, "attempt")]
-            return Shown(" · ".join(facts), blocks=[(label, brief(text, 20_000)) for label, text in blocks if text])
-    keys = ", ".join(step.step_key for _, step in trace)
-    raise ConfigurationError(f"run {run.id} has no step {wanted}; it has {keys or 'none'}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
@@ -13,6 +13,7 @@ from polos_nb.models.providers import PROVIDERS
 from polos_nb.notebook.arguments import AGENT, RUN, TOOL, Parser
 from polos_nb.notebook.commands import VERBS
 from polos_nb.notebook.lookup import agents_of, tools_of
+from polos_nb.notebook.session import SINGLETON
 
 _PARSERS = {"polos_agent": AGENT, "polos_run": RUN, "polos_tool": TOOL}
 _CELL = re.compile(r"^%%(polos_agent|polos_run|polos_tool)(?=\s|$)(.*)$")
@@ -35,7 +36,8 @@ class Completion:
         @context_matcher(identifier="polos_nb")
         def matcher(context: CompletionContext) -> dict[str, Any]:
             try:
-                found = suggest(context.full_text, context.cursor_line, context.cursor_position, ip.user_ns)
+                place = context.cursor_line, context.cursor_position
+                found = suggest(context.full_text, *place, ip.user_ns, lambda: _newest_runs(ip))
             except Exception:  # a completer that raises would take all suggestions away
                 found = None
             if found is None:
@@ -49,8 +51,10 @@ class Completion:
         self.matcher = matcher
 
 
-def suggest(text: str, line: int, column: int, names: Mapping[str, Any]) -> Suggestions | None:
-    """What fits at a place of a cell; None where Python's own suggestions fit better.
+def suggest(
+    text: str, line: int, column: int, names: Mapping[str, Any], runs: Callable[[], Sequence[str]] = tuple
+) -> Suggestions | None:
+    """What fits at a place of a cell; None where Python's own suggestions fit better. `runs` gives ids of runs.
 
     >>> suggest("%%polos_run --q", 0, 15, {}).words
     ['--quiet']
@@ -63,7 +67,7 @@ def suggest(text: str, line: int, column: int, names: Mapping[str, Any]) -> Sugg
         match = _LINE.match(before)
         if match is None:
             return None
-        return _verb(match[2], names) if match[1] == "polos" else _arguments(RUN, match[2], names)
+        return _verb(match[2], names, runs) if match[1] == "polos" else _arguments(RUN, match[2], names)
     if line == first:
         match = _CELL.match(before)
         return _arguments(_PARSERS[match[1]], match[2], names) if match is not None else None
@@ -119,7 +123,7 @@ def _listing_tools(past: Sequence[str]) -> bool:
     return bool(flags) and flags[-1] in ("-t", "--tools")
 
 
-def _verb(text: str, names: Mapping[str, Any]) -> Suggestions:
+def _verb(text: str, names: Mapping[str, Any], runs: Callable[[], Sequence[str]]) -> Suggestions:
     tokens = text.split(" ")
     if len(tokens) == 1:
         return _starting(list(VERBS), tokens[0])
@@ -135,7 +139,15 @@ def _verb(text: str, names: Mapping[str, Any]) -> Suggestions:
         return _starting([*PROVIDERS, "demo"], fragment)
     if tokens[0] == "cache" and "clear" in tokens[1:-1]:
         return _starting(sorted(agents_of(names)), fragment)
+    if not any(token.startswith("-") for token in tokens) and len(tokens) - 1 <= verb.runs:
+        return _starting(runs(), fragment)
     return _starting(list(verb.actions) if len(tokens) == 2 else [], fragment)
+
+
+def _newest_runs(ip: Any) -> list[str]:
+    """The ids of the newest runs of the session's store."""
+    session = getattr(ip, SINGLETON, None)
+    return [] if session is None else [run.id for run in session.runtime.store.list_runs(limit=30)]
 
 
 def _starting(words: Sequence[str], fragment: str) -> Suggestions:

@@ -9,10 +9,11 @@ from polos_nb.messages import AgentResult, Step
 from polos_nb.notebook.cards import agent_card, error_card, tool_card
 from polos_nb.notebook.markup import CELL, ERROR, MUTED, Bundle, code, pre, render, root, text_html
 from polos_nb.safe_text import Limits, brief, call_text, inline_markdown, json_text, left_out, shorten
-from polos_nb.transcript import AnswerItem, Call, Item, StepItem, ToolItem, Transcript
+from polos_nb.transcript import AnswerItem, Call, GroupItem, Item, ToolItem, Transcript
 from polos_nb.transcript_text import (
     answer_value,
     count,
+    label,
     markdown_answer,
     model_said,
     outcome,
@@ -20,6 +21,7 @@ from polos_nb.transcript_text import (
     plain_answer,
     said_before,
     shown_items,
+    shown_value,
     status_line,
     summary,
     table_of,
@@ -164,10 +166,9 @@ def _item_html(run: Transcript, item: Item, limits: Limits) -> str:
     if isinstance(item, ToolItem):
         called = code(call_text(item.name, item.arguments, limits.value))
     else:
-        called = code(brief(item.name or "step", 80))
-    assert isinstance(item, (ToolItem, StepItem))
-    if item.state == "done":
-        value = plain(item.result if isinstance(item, ToolItem) else item.output)
+        called = code(label(item))
+    if item.state == "done" and not isinstance(item, GroupItem):
+        value = plain(shown_value(item))
         if isinstance(value, str) and "\n" in value:
             return f"{called} → {pre(brief(value, limits.value))}"
         said = outcome(run, item, limits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from polos_nb.events import Event
+from polos_nb.run_events import Event
 
 
 class EventLog:

@@ -13,9 +13,10 @@ from polos_nb.codec import digest, to_text
 from polos_nb.durable.context import StepMethods, WorkflowContext
 from polos_nb.durable.fingerprint import StepCall
 from polos_nb.durable.retry import Retry
-from polos_nb.durable.steps import Slot, StepFailure, Steps
+from polos_nb.durable.steps import Attempt, Slot, StepFailure, Steps
 from polos_nb.errors import ArgumentsError, CodecError, StepInDoubt
 from polos_nb.messages import Message, ToolCall, ToolResult
+from polos_nb.runtime.approvals import approved, reserve_approval
 from polos_nb.runtime.requests import sayable
 from polos_nb.schema import parse_arguments
 from polos_nb.tools import Tool
@@ -39,6 +40,7 @@ class ToolCalls:
         self._steps = steps
         self._number = number
         self._wrote: set[str] = set()
+        self._asker = Asker(workflow_id=config.agent.id, conversation_id=config.conversation_id, user_id=config.user_id)
 
     async def perform(self, calls: Sequence[ToolCall]) -> list[Outcome]:
         """Call all of them. Every call ends, and is kept, before anything that ends the run is raised."""
@@ -73,21 +75,16 @@ class ToolCalls:
         except ArgumentsError as error:
             return str(error)
         step = tool_step(tool, arguments, key=f"{self._number}.{tool.id}[call_{place}]", chain=self._steps.chain)
-        return _Prepared(tool, arguments, self._steps.reserve(step))
+        return _Prepared(
+            tool, arguments, self._steps.reserve(step), reserve_approval(tool, arguments, self._steps, step)
+        )
 
     async def _outcome(self, call: ToolCall, item: _Prepared | str) -> Outcome:
         if isinstance(item, str):
             return _failed(call, item)
         try:
             value = await perform_tool(
-                item.tool,
-                item.arguments,
-                self._steps,
-                item.slot,
-                workflow_id=self._config.agent.id,
-                conversation_id=self._config.conversation_id,
-                user_id=self._config.user_id,
-                noted=self._wrote,
+                item.tool, item.arguments, self._steps, item.slot, self._asker, item.approval, noted=self._wrote
             )
         except StepFailure as failure:
             return _failed(call, failure.text)
@@ -106,6 +103,16 @@ class _Prepared:
     tool: Tool
     arguments: dict[str, Any]
     slot: Slot
+    approval: Slot | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    """Who calls a tool: the workflow, agent or tool whose run it is, with its conversation and user."""
+
+    workflow_id: str
+    conversation_id: str | None = None
+    user_id: str | None = None
 
 
 def tool_step(tool: Tool, arguments: dict[str, Any], *, key: str, chain: str) -> StepCall:
@@ -128,55 +135,71 @@ async def perform_tool(
     arguments: dict[str, Any],
     steps: Steps,
     slot: Slot,
+    asker: Asker,
+    approval: Slot | None = None,
     *,
-    workflow_id: str,
-    conversation_id: str | None,
-    user_id: str | None,
     noted: set[str] | None = None,
 ) -> Any:
     """Call a tool as a step and return its value. Raises StepFailure, or what `Steps.perform` raises.
 
-    `noted` gets the step's fingerprint when there was a write in it.
+    With an `approval` a person is asked first; a call that is rejected is a StepFailure with their feedback. `noted`
+    gets the step's fingerprint when there was a write in it.
     """
-    inner: list[Steps] = []
+    if approval is not None:
+        await approved(tool, arguments, steps, approval)
+    call = ToolCallStep(tool, arguments, steps, slot, asker)
     written = False
-
-    def wrote() -> bool:
-        return any(branch.has_written for branch in inner)
-
-    async def execute(attempt: int) -> Any:
-        run_id = steps.book.run.id
-        inner.append(steps.inside(slot))
-        ctx = WorkflowContext(
-            workflow_id=workflow_id,
-            execution_id=run_id,
-            step=StepMethods(inner[-1]),
-            idempotency_key=slot.idempotency_key,
-            conversation_id=conversation_id,
-            user_id=user_id,
-            retry_count=attempt - 1,
-            root_workflow_id=workflow_id,
-            root_execution_id=run_id,
-        )
-        # Runs that the tool starts belong to this very call, whatever version of the tool makes them.
-        run = steps.book.run
-        token = ambient.inside.set(ambient.Inside(digest([run.lineage, run.horizon, inner[-1].branch])))
-        try:
-            return await _value(tool, arguments, ctx, slot)
-        finally:
-            ambient.inside.reset(token)
-
     retry = Retry(max_retries=tool.max_retries, base_delay=steps.book.retry_delay)
     try:
-        answer = await steps.perform(slot, execute, retry=retry, wrote=wrote)
+        answer = await steps.perform(slot, call.execute, retry=retry, wrote=call.wrote)
         written = answer.record.effect == "write"
         return answer.value
     except StepFailure:
-        written = wrote()
+        written = call.wrote()
         raise
     finally:
         if noted is not None and written:
             noted.add(slot.fingerprint)
+
+
+class ToolCallStep:
+    """The execution of one tool call, which may be tried more than once."""
+
+    def __init__(self, tool: Tool, arguments: dict[str, Any], steps: Steps, slot: Slot, asker: Asker) -> None:
+        self._tool = tool
+        self._arguments = arguments
+        self._steps = steps
+        self._slot = slot
+        self._asker = asker
+        self._inner: list[Steps] = []
+
+    def wrote(self) -> bool:
+        """Whether there was a write inside."""
+        return any(branch.has_written for branch in self._inner)
+
+    async def execute(self, attempt: Attempt) -> Any:
+        """Call the function with a context of its own."""
+        book, asker = self._steps.book, self._asker
+        inner = self._steps.inside(self._slot, attempt.record)
+        self._inner.append(inner)
+        ctx = WorkflowContext(
+            workflow_id=asker.workflow_id,
+            execution_id=book.run.id,
+            step=StepMethods(inner),
+            idempotency_key=self._slot.idempotency_key,
+            conversation_id=asker.conversation_id,
+            user_id=asker.user_id,
+            retry_count=attempt.number - 1,
+            root_workflow_id=book.root.run.target_id,
+            root_execution_id=book.root.run.id,
+        )
+        # Runs that the tool starts belong to this very call, whatever version of the tool makes them.
+        identity = digest([book.run.lineage, book.run.horizon, inner.branch])
+        token = ambient.inside.set(ambient.Inside(identity, outer=(inner, attempt.record)))
+        try:
+            return await _value(self._tool, self._arguments, ctx, self._slot)
+        finally:
+            ambient.inside.reset(token)
 
 
 async def _value(tool: Tool, arguments: dict[str, Any], ctx: WorkflowContext, slot: Slot) -> Any:

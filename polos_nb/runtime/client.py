@@ -10,14 +10,21 @@ from typing import Any, Self
 
 from polos_nb import ambient
 from polos_nb.agents import DEFAULT_TIMEOUT, AgentRunConfig, as_conversation, as_fresh
-from polos_nb.errors import DefinitionError
+from polos_nb.codec import to_plain
+from polos_nb.durable.step_invoke import BatchWorkflowInput
+from polos_nb.durable.step_wait import answer_step
+from polos_nb.errors import DefinitionError, StoreError
 from polos_nb.messages import AgentResult
+from polos_nb.runtime.handles import ExecutionHandle, execution_data
+from polos_nb.runtime.invoking import invoke, result_of
 from polos_nb.runtime.portal import portal
+from polos_nb.runtime.queues import Queue
 from polos_nb.runtime.run import Run, StreamResult
 from polos_nb.runtime.runtime import Runtime
 from polos_nb.settings import Mode
-from polos_nb.stores.base import Store
+from polos_nb.stores.base import RunRecord, Store
 from polos_nb.tools import Tool
+from polos_nb.workflows import Workflow
 
 _TOOL_OPTIONS = ("conversation_id", "session_id", "user_id", "fresh", "timeout")
 _TICK = 0.05  # seconds; an idle kernel notices Stop only when its loop wakes up
@@ -28,7 +35,9 @@ class PolosClient:
 
     `api_url`, `api_key`, `project_id` and `deployment_id` are taken for the sake of code written for Polos, and not
     used. `store` is a path, ":memory:", a `Store`, or None for `.polos/steps.db`; `mode` is "live", "record", "replay"
-    or "offline". Clients without a store of their own share the process's.
+    or "offline". A run that waits for somebody's answer is waited with, unless `patience` says for how many seconds
+    at most: then it raises Suspended, and goes on once the answer is there. Clients without a store of their own share
+    the process's.
 
     >>> client = PolosClient()
     >>> response = await agent.run(client, "Hello")  # doctest: +SKIP
@@ -44,14 +53,16 @@ class PolosClient:
         store: Store | str | None = None,
         mode: Mode | None = None,
         cassettes: Sequence[str | os.PathLike[str]] = (),
+        patience: float | None = None,
         runtime: Runtime | None = None,
     ) -> None:
         self.api_url = api_url
         self.project_id = project_id
         self.deployment_id = deployment_id
-        own = store is not None or mode is not None or bool(cassettes)
+        own = store is not None or mode is not None or bool(cassettes) or patience is not None
         if runtime is None and own:
-            runtime = Runtime(store=store, mode=mode, watched=_watched(), cassettes=[Path(p) for p in cassettes])
+            files = [Path(path) for path in cassettes]
+            runtime = Runtime(store=store, mode=mode, watched=_watched(), cassettes=files, patience=patience)
         self._runtime = runtime
 
     @property
@@ -93,6 +104,113 @@ class PolosClient:
         )
         return await waited(run)
 
+    # -- workflows ----------------------------------------------------------------------------------------------------
+    async def run_workflow(
+        self, workflow: Workflow, payload: Any = None, *, timeout: float | None = None, **options: Any
+    ) -> Any:
+        """Drive a workflow to its end and return what it returned. Options are those of `Workflow.run`."""
+        return await waited(self.runtime.start_workflow(workflow, payload, timeout=timeout, **options))
+
+    def run_workflow_blocking(
+        self, workflow: Workflow, payload: Any = None, *, timeout: float | None = None, **options: Any
+    ) -> Any:
+        """The same for callers that cannot await: a background loop does the work."""
+        return portal().run(self.run_workflow(workflow, payload, timeout=timeout, **options))
+
+    async def invoke(
+        self,
+        workflow_id: Any,
+        payload: Any = None,
+        queue_name: str | None = None,
+        queue_concurrency_limit: int | None = None,
+        concurrency_key: str | None = None,
+        session_id: Any = None,
+        user_id: str | None = None,
+        initial_state: Any = None,
+        run_timeout_seconds: float | None = None,
+        **options: Any,
+    ) -> ExecutionHandle:
+        """Start a workflow or an agent, given itself or by id, and return its handle at once.
+
+        An agent's payload is its input, or `{"input": ...}`. Options: `queue`, `conversation_id`, `fresh`.
+        """
+        return await invoke(
+            self.runtime,
+            workflow_id,
+            payload,
+            queue=Queue(queue_name, queue_concurrency_limit) if queue_name else options.pop("queue", None),
+            concurrency_key=concurrency_key,
+            conversation_id=as_conversation(options.pop("conversation_id", None), session_id),
+            user_id=user_id,
+            initial_state=initial_state,
+            timeout=run_timeout_seconds,
+            **options,
+        )
+
+    async def batch_invoke(
+        self, workflows: Sequence[Any], session_id: Any = None, user_id: str | None = None
+    ) -> list[ExecutionHandle]:
+        """Start many (`BatchWorkflowInput`); their handles in the order of the list."""
+        given = [BatchWorkflowInput.model_validate(item) for item in workflows]
+        return [
+            await self.invoke(
+                item.id,
+                item.payload,
+                session_id=session_id,
+                user_id=user_id,
+                initial_state=item.initial_state,
+                run_timeout_seconds=item.run_timeout_seconds,
+            )
+            for item in given
+        ]
+
+    async def resume(
+        self,
+        suspend_workflow_id: str | None = None,
+        suspend_execution_id: str = "",
+        suspend_step_key: str = "",
+        data: Any = None,
+        *,
+        decided_by: str = "",
+    ) -> bool:
+        """Answer what a run waits for, from any process. `suspend_execution_id` is the outermost run.
+
+        An answer may come before the question. False when somebody has answered already.
+        """
+        store = self.runtime.store
+        if store.get_run(suspend_execution_id) is None:
+            raise StoreError(f"there is no run {suspend_execution_id} in {store.location}")
+        return answer_step(store, suspend_execution_id, suspend_step_key, to_plain(data), by=decided_by)
+
+    async def get_execution(self, execution_id: str) -> dict[str, Any]:
+        """A run as plain data: `id`, `workflow_id`, `status`, `payload`, `result`, `error`, times, what it waits at.
+
+        Raises StoreError for an unknown run.
+        """
+        return execution_data(self._run(execution_id), self.runtime.store)
+
+    async def cancel_execution(self, execution_id: str) -> bool:
+        """Stop a run, whichever process drives it. What it finished is kept. False when it is over already."""
+        run = self._run(execution_id)
+        if run.status not in ("running", "suspended"):
+            return False
+        live = self.runtime.live(execution_id)
+        if live is not None and not live.done():
+            live.cancel()
+            return True
+        self.runtime.store.update_run(run.id, status="cancelled", error="stopped")
+        return True
+
+    async def result_of(self, execution_id: str) -> Any:
+        """Wait for the end of a run and return its result. Raises what it raised; RunError for another process's."""
+        return await result_of(self.runtime, self._run(execution_id).id)
+
+    def _run(self, execution_id: str) -> RunRecord:
+        run = self.runtime.store.get_run(execution_id)
+        if run is None:
+            raise StoreError(f"there is no run {execution_id} in {self.runtime.store.location}")
+        return run
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
@@ -118,10 +236,13 @@ class Polos(PolosClient):
         store: Store | str | None = None,
         mode: Mode | None = None,
         cassettes: Sequence[str | os.PathLike[str]] = (),
+        patience: float | None = None,
     ) -> None:
         if channels:
             raise DefinitionError("Polos(channels=...) is not in this version; leave it out")
-        super().__init__(api_url, api_key, project_id, deployment_id, store=store, mode=mode, cassettes=cassettes)
+        super().__init__(
+            api_url, api_key, project_id, deployment_id, store=store, mode=mode, cassettes=cassettes, patience=patience
+        )
         self._token: Any = None
 
     async def start(self) -> None:

@@ -15,7 +15,7 @@ from polos_nb.stores.owner import alive, owner_id
 
 LEASE_SECONDS = 30.0
 HEARTBEAT_SECONDS = 10.0
-_POLL_SECONDS = 0.02
+_LOOK_SECONDS = 0.5  # how often a driver looks whether its run was cancelled elsewhere
 
 _active: set[str] = set()
 
@@ -41,38 +41,39 @@ class Leases:
         now = time.time()
         return {"created_at": now, "lease_until": now + self.seconds}
 
-    async def wait_while_driven(self, run: RunRecord) -> bool:
-        """Wait while another living pass drives this run. False at once when none does."""
-        if not self._driven(run):
-            return False
-        current: RunRecord | None = run
-        while current is not None and self._driven(current):
-            await asyncio.sleep(_POLL_SECONDS)
-            current = self._store.get_run(run.id)
-        return True
-
     def take(self, run: RunRecord) -> bool:
         """Become the driver of a run that nobody drives; False when somebody was faster."""
         return self._store.claim_run(run.id, self.owner, expected=run.owner, lease_until=time.time() + self.seconds)
 
     @contextlib.asynccontextmanager
     async def kept(self, run_id: Callable[[], str]) -> AsyncIterator[None]:
-        """Renew the lease of `run_id()` (nothing while it is "") as long as the block runs."""
-        beat = asyncio.get_running_loop().create_task(self._beat(run_id))
+        """Renew the lease of `run_id()` (nothing while it is "") as long as the block runs.
+
+        The block is cancelled when another process has cancelled the run, or has taken it over.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        beat = asyncio.get_running_loop().create_task(self._beat(run_id, task))
         try:
             yield
         finally:
             beat.cancel()
 
-    async def _beat(self, run_id: Callable[[], str]) -> None:
+    async def _beat(self, run_id: Callable[[], str], task: asyncio.Task[Any]) -> None:
+        renewed = time.monotonic()
         while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)
             with contextlib.suppress(StoreError):  # locked for a moment, or cleared: the steps themselves will say so
                 run = self._store.get_run(run_id()) if run_id() else None
-                if run is not None and run.owner == self.owner:  # not a lease that somebody else has taken over
+                if run is not None and (run.owner != self.owner or run.status == "cancelled"):
+                    task.cancel()
+                    return
+                if run is not None and time.monotonic() - renewed >= HEARTBEAT_SECONDS:
                     self._store.update_run(run.id, lease_until=time.time() + self.seconds)
+                    renewed = time.monotonic()
 
-    def _driven(self, run: RunRecord) -> bool:
+    def driven(self, run: RunRecord) -> bool:
+        """Whether another living pass drives this run."""
         if run.status != "running" or not run.owner or run.owner == self.owner:
             return False
         process, _, _ = run.owner.partition("/")

@@ -8,12 +8,12 @@ from typing import Any
 from polos_nb.agents import AgentRunConfig
 from polos_nb.durable.fingerprint import StepCall
 from polos_nb.durable.retry import Retry, passing_failure
-from polos_nb.durable.steps import StepFailure, Steps
+from polos_nb.durable.steps import Attempt, StepFailure, Steps
 from polos_nb.errors import ModelUnavailable, OutputError, RunError
-from polos_nb.events import ReasoningDelta, StreamStarted, TextDelta, ToolCallRequested
 from polos_nb.messages import AgentResult, Message, Step, ToolCall, ToolResult, Usage, total_usage
 from polos_nb.models.base import ModelRequest, ModelResponse, Piece, ReasoningPiece, TextPiece
 from polos_nb.redaction import StreamRedactor
+from polos_nb.run_events import ReasoningDelta, StreamStarted, TextDelta, ToolCallRequested
 from polos_nb.runtime.calls import Outcome, ToolCalls
 from polos_nb.runtime.requests import (
     FINAL_ANSWER,
@@ -92,7 +92,7 @@ class AgentLoop:
         slot = self._steps.reserve(call)
         request = self._request()
 
-        async def execute(attempt: int) -> dict[str, Any]:
+        async def execute(attempt: Attempt) -> dict[str, Any]:
             return await self._stream(request, slot.path)
 
         retry = Retry(max_retries=2, base_delay=self._settings.retry_delay, should_retry=passing_failure)

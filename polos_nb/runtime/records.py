@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import orjson
@@ -9,11 +11,22 @@ import orjson
 from polos_nb.codec import encode, to_plain
 from polos_nb.codec_untag import untag
 from polos_nb.errors import CodecError
-from polos_nb.events import Event, RunFinished, RunStarted, StepFailed, StepFinished, StepStarted
 from polos_nb.messages import Usage
 from polos_nb.redaction import Redactor
-from polos_nb.stores.base import RunRecord, StepRecord, TraceRow
+from polos_nb.run_events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    StepEvent,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+    StepSuspended,
+)
+from polos_nb.stores.base import RunRecord, StepRecord, Store, TraceRow
 from polos_nb.transcript import Transcript
+
+NESTED = ("agent", "workflow")  # kinds of steps that have a run of their own
 
 
 class Kept(NamedTuple):
@@ -43,52 +56,61 @@ def kept_options(provider: str, model: str, result: Any) -> str:
     return orjson.dumps({"provider": provider, "model": model, "stop_reason": reason}).decode()
 
 
-def transcript_from_records(run: RunRecord, trace: list[tuple[TraceRow, StepRecord]]) -> Transcript:
-    """The transcript that the events of the run would have given."""
+def run_started(run: RunRecord) -> RunStarted:
+    """The event that a run began with."""
     options = orjson.loads(run.options or "{}")
-    about: dict[str, Any] = {"run_id": run.id, "target_id": run.target_id, "kind": run.kind, "at": run.created_at}
-    out = Transcript()
-    out.add(
-        RunStarted(
-            input=untag(orjson.loads(run.input)),
-            provider=options.get("provider", ""),
-            model=options.get("model", ""),
-            conversation_id=run.conversation_id,
-            **about,
-        )
+    return RunStarted(
+        input=untag(orjson.loads(run.input)),
+        provider=options.get("provider", ""),
+        model=options.get("model", ""),
+        conversation_id=run.conversation_id,
+        **_about(run),
     )
-    for row, step in trace:
-        for event in _events(row, step, about):
-            out.add(event)
-    if run.status != "running":
-        out.add(
-            RunFinished(
-                status=run.status,
-                result=untag(orjson.loads(run.result)) if run.result else None,
-                error=run.error,
-                stop_reason=options.get("stop_reason", "end"),
-                usage=Usage.model_validate_json(run.usage) if run.usage else Usage(),
-                steps=len(trace),
-                cached_steps=sum(row.cached for row, _ in trace),
-                seconds=run.finished_at - run.created_at if run.finished_at else None,
-                **about,
-            )
-        )
+
+
+def run_finished(run: RunRecord, trace: list[tuple[TraceRow, StepRecord]]) -> RunFinished:
+    """The event that a run ended with."""
+    return RunFinished(
+        status=run.status,
+        result=untag(orjson.loads(run.result)) if run.result else None,
+        error=run.error,
+        stop_reason=orjson.loads(run.options or "{}").get("stop_reason", "end"),
+        usage=Usage.model_validate_json(run.usage) if run.usage else Usage(),
+        steps=len(trace),
+        cached_steps=sum(row.cached for row, _ in trace),
+        seconds=run.finished_at - run.created_at if run.finished_at else None,
+        **_about(run),
+    )
+
+
+def transcript_from_records(run: RunRecord, trace: list[tuple[TraceRow, StepRecord]], store: Store) -> Transcript:
+    """The transcript that the events of the run would have given."""
+    out = Transcript()
+    for event in run_events(run, trace, store):
+        out.add(event)
     return out
 
 
-def _events(row: TraceRow, step: StepRecord, about: dict[str, Any]) -> list[Event]:
-    parent = step.step_key.rpartition("/")[0]
-    request = orjson.loads(step.request)
-    common = about | {
+def run_events(run: RunRecord, trace: list[tuple[TraceRow, StepRecord]], store: Store) -> Iterator[Event]:
+    """The events of a run as its records tell them."""
+    yield run_started(run)
+    for row, step in trace:
+        yield from trace_events(run, row, step, store)
+    if run.status != "running":
+        yield run_finished(run, trace)
+
+
+def trace_events(run: RunRecord, row: TraceRow, step: StepRecord, store: Store) -> Iterator[Event]:
+    """The events of one step as its record tells them, with those of the run inside it."""
+    common = _about(run) | {
         "step_key": step.step_key,
         "step_type": step.kind,
         "name": step.name,
-        "parent": parent,
-        "request": request,
+        "parent": step.parent,
     }
+    request = orjson.loads(step.request)
     seconds = step.finished_at - step.started_at if step.finished_at else None
-    started = StepStarted(why=row.why, **common)
+    started = StepStarted(why=row.why, request=request, **common)
     if step.status == "completed":
         finished = StepFinished(
             output=untag(orjson.loads(step.output or "null")),
@@ -97,9 +119,62 @@ def _events(row: TraceRow, step: StepRecord, about: dict[str, Any]) -> list[Even
             seconds=seconds,
             attempts=step.attempts,
             why=row.why,
+            request=request,
             **common,
         )
-        return [finished] if row.cached else [started, finished]
+        if row.cached:
+            yield finished
+            yield from nested_events(run, step, store, cached=True)
+            return
+        yield started
+        yield from nested_events(run, step, store)
+        yield finished
+        return
+    yield started
+    yield from nested_events(run, step, store)
     if step.status == "failed":
-        return [started, StepFailed(error=step.error or "", attempt=step.attempts, seconds=seconds, **common)]
-    return [started]
+        failed = StepFailed(error=step.error or "", attempt=step.attempts, seconds=seconds, request=request, **common)
+        yield failed
+    for decision in store.decisions(run_id=run.root or run.id, status="waiting"):
+        if decision.step_id == step.id:
+            form = orjson.loads(decision.form)
+            yield StepSuspended(
+                form=form, decision=decision.id, path=decision.step_key, until=decision.expires_at, **common
+            )
+
+
+def nested_events(
+    run: RunRecord, step: StepRecord, store: Store, *, cached: bool = False, path: str = ""
+) -> Iterator[StepEvent]:
+    """The step events of the run inside a step, put below that step (at `path`); all as `cached` if the step is."""
+    child = nested_run(step, store) if step.kind in NESTED else None
+    if child is None:
+        return
+    for row, inner in store.trace(child.id):
+        shown = TraceRow(row.seq, row.step_id, cached=True) if cached else row
+        for event in trace_events(child, shown, inner, store):
+            if isinstance(event, StepEvent):
+                yield lifted(event, path or step.step_key, run)
+
+
+def nested_run(step: StepRecord, store: Store) -> RunRecord | None:
+    """The run inside a step, or None where there is none."""
+    known = orjson.loads(step.request or "{}").get("run")
+    if known:
+        return store.get_run(known)
+    inside = [run for run in store.child_runs(step.run_id) if run.parent_step == step.step_key]
+    return inside[-1] if inside else None
+
+
+def lifted(event: StepEvent, path: str, run: RunRecord) -> StepEvent:
+    """An event of a nested run as one of the run around it, below the step at `path`."""
+    return replace(
+        event,
+        step_key=f"{path}/{event.step_key}",
+        parent=f"{path}/{event.parent}" if event.parent else path,
+        **{name: value for name, value in _about(run).items() if name != "at"},
+    )
+
+
+def _about(run: RunRecord) -> dict[str, Any]:
+    return {"run_id": run.id, "target_id": run.target_id, "kind": run.kind, "at": run.created_at}

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from polos_nb.errors import PolosError
-from polos_nb.events import Event, StepFinished, StreamStarted, TextDelta
 from polos_nb.messages import AgentResult, Step, ToolResult, Usage
+from polos_nb.run_events import Event, StepFinished, StreamStarted, TextDelta
 from polos_nb.runtime.bus import EventLog
 from polos_nb.transcript import Transcript
 
@@ -44,6 +44,14 @@ class Run:
     def run_id(self) -> str:
         """The same as `id`."""
         return self._id
+
+    async def known(self) -> None:
+        """Return when the run has its id, or has ended without one."""
+        async for _ in self._log.read():
+            if self._id:
+                return
+        if self.task is not None and self.task.done() and not self.task.cancelled():
+            self.task.result()
 
     def emit(self, event: Event) -> None:
         """Take an event of this run."""

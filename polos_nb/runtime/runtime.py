@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
+import weakref
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from polos_nb import ambient
 from polos_nb.agents import AgentRunConfig
 from polos_nb.codec import digest
-from polos_nb.codec_untag import untag
-from polos_nb.durable.book import Book, Superseded
-from polos_nb.durable.steps import Steps
-from polos_nb.errors import ConfigurationError, PolosError, StoreError, WorkflowTimeoutError, one_line
-from polos_nb.events import RunFinished, RunStarted
-from polos_nb.messages import AgentResult, Usage
-from polos_nb.redaction import redactor
-from polos_nb.runtime.cassettes import record_lineages
+from polos_nb.errors import ConfigurationError, StoreError, Suspended
+from polos_nb.runtime.children import Host
 from polos_nb.runtime.conversation import Conversations, Place
-from polos_nb.runtime.leases import Leases
-from polos_nb.runtime.records import kept_options, kept_result, kept_usage, transcript_from_records
+from polos_nb.runtime.driver import Drive, Driver
+from polos_nb.runtime.handles import ExecutionHandle, handle_of_run
+from polos_nb.runtime.queues import Queues, lane_of
+from polos_nb.runtime.records import transcript_from_records
 from polos_nb.runtime.run import Run
-from polos_nb.runtime.targets import Pass, Target, agent_target, tool_target
+from polos_nb.runtime.targets import Target, agent_target, tool_target, workflow_target
+from polos_nb.runtime.waiting import Waiting
 from polos_nb.settings import MEMORY, Mode, Settings
-from polos_nb.stores.base import RunRecord, Store
+from polos_nb.stores.base import Store
 from polos_nb.stores.cassette import Cassette
 from polos_nb.stores.memory import MemoryStore
 from polos_nb.stores.sqlite import SqliteStore
 from polos_nb.tools import Tool
 from polos_nb.transcript import Transcript
+from polos_nb.workflows import Workflow
 
 _FINISH_SECONDS = 5.0  # that stopped runs have to close their streams
 
@@ -46,6 +40,10 @@ class Runtime:
     `store` is a `Store`, a path, ":memory:", or None for what the settings say. `mode` wins over the settings; without
     either it is "live" when somebody is watching (`watched`) or live calls are allowed, else "replay" when there are
     cassettes, else "offline". In replay the cassettes are the store and no file is opened.
+
+    A run that only waits, for a person, an event or a time, is waited with where `patience` is None. Else it is left
+    once it would have to wait for longer than `patience` seconds, and raises Suspended; it goes on by itself when what
+    it waits for has come, as long as this runtime lives.
     """
 
     def __init__(
@@ -56,7 +54,9 @@ class Runtime:
         settings: Settings | None = None,
         watched: bool = True,
         cassettes: Sequence[Path] = (),
+        patience: float | None = None,
     ) -> None:
+        self.patience = patience
         self.settings = settings or Settings.from_environment()
         self.watched = watched
         self.cassettes = list(cassettes)
@@ -71,6 +71,11 @@ class Runtime:
         self._cell: str | None = None
         self._talking: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
+        self.driver = Driver(self)
+        self.queues = Queues()
+        self.waiting = Waiting(self._again)
+        self.on_run: list[Callable[[Run], None]] = []  # told of every outermost run before it is driven
 
     # -- what is where -----------------------------------------------------------------------------
     @property
@@ -117,6 +122,7 @@ class Runtime:
 
     def close(self) -> None:
         """Release the store."""
+        self.waiting.stop()
         if self._store is not None:
             self._store.close()
             self._store = None
@@ -127,12 +133,12 @@ class Runtime:
         run = self.store.get_run(run_id)
         if run is None:
             raise StoreError(f"there is no run {run_id} in {self.store.location}; see %polos runs")
-        return transcript_from_records(run, self.store.trace(run.id))
+        return transcript_from_records(run, self.store.trace(run.id), self.store)
 
     # -- starting ----------------------------------------------------------------------------------
     def start(self, config: AgentRunConfig, *, timeout: float | None = None, into: Run | None = None) -> Run:
         """Drive an agent as a task on the running loop; returns at once. `timeout` is in seconds."""
-        return self._launch(agent_target(config, self.settings), into, timeout)
+        return self.launch(agent_target(config, self.settings), into, timeout)
 
     def start_tool(
         self,
@@ -143,30 +149,116 @@ class Runtime:
         user_id: str | None = None,
         fresh: bool | frozenset[str] = False,
         timeout: float | None = None,
+        into: Run | None = None,
     ) -> Run:
         """Drive a tool by itself, like `start`."""
-        return self._launch(tool_target(tool, arguments, conversation_id, user_id, fresh), None, timeout)
+        return self.launch(tool_target(tool, arguments, conversation_id, user_id, fresh), into, timeout)
 
-    def _launch(self, target: Target, run: Run | None, timeout: float | None) -> Run:
-        run = run or Run(target.id, conversation_id=target.conversation_id)
+    def start_workflow(
+        self,
+        workflow: Workflow,
+        payload: Any = None,
+        *,
+        queue: Any = None,
+        concurrency_key: str | None = None,
+        timeout: float | None = None,
+        into: Run | None = None,
+        **options: Any,
+    ) -> Run:
+        """Drive a workflow, like `start`. Options: initial_state, conversation_id, user_id, fresh."""
+        lane = lane_of(workflow.id, workflow.queue, queue, concurrency_key)
+        return self.launch(workflow_target(workflow, payload, lane=lane, **options), into, timeout)
+
+    def launch(
+        self,
+        target: Target,
+        into: Run | None = None,
+        timeout: float | None = None,
+        *,
+        lineage: str | None = None,
+        forked_from: str | None = None,
+    ) -> Run:
+        """Drive a target as a task on the running loop; returns at once."""
+        run = into or Run(target.id, conversation_id=target.conversation_id)
         talk = target.conversation_id if target.kind == "agent" else None
         if talk in self._talking:
             raise ConfigurationError(
                 f"conversation {talk!r} has a turn in progress; await it before the next: turns follow each other"
             )
         # The identity is taken now, in calling order, not when the task happens to begin.
-        place = self._place(target)
-        lineage = self._lineage(target, place)
-        task = asyncio.get_running_loop().create_task(self._drive(target, run, lineage, place, timeout))
-        task.add_done_callback(_retrieved)
-        task.add_done_callback(lambda done: run.close())  # also when it was cancelled before it began
-        run.task = task
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        place = self.place_of(target)
+        inside = ambient.inside.get()
+        drive = Drive(
+            target=target,
+            run=run,
+            lineage=lineage or self._lineage(target, place),
+            place=place,
+            timeout=timeout,
+            outer=inside.outer if inside is not None else None,
+            forked_from=forked_from,
+        )
+        task = self._begin(drive)
         if talk is not None:
             self._talking.add(talk)
             task.add_done_callback(lambda done: self._talking.discard(talk))
         return run
+
+    def _begin(self, drive: Drive) -> asyncio.Task[Any]:
+        run = drive.run
+        for listener in self.on_run:
+            listener(run)
+        task = asyncio.get_running_loop().create_task(self._driven(drive))
+        task.add_done_callback(_retrieved)
+        task.add_done_callback(lambda done: run.close())  # also when it was cancelled before it began
+        run.task = task
+        self._runs.add(run)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _driven(self, drive: Drive) -> Any:
+        try:
+            return await self.driver.drive(drive)
+        except Suspended:
+            if drive.outer is None:
+                self.waiting.remember(drive)
+            raise
+        finally:
+            self._talking.discard(drive.run.conversation_id or "")  # before anybody hears that the turn is over
+
+    def _again(self, drive: Drive) -> Run:
+        """Go on with a run that was left waiting."""
+        again = drive.anew()
+        self._begin(again)
+        return again.run
+
+    async def start_beside(self, drive: Drive) -> ExecutionHandle:
+        """Drive something as a task of its own; returns when its run is known."""
+        self._begin(drive)
+        return await self.handle(drive.run)
+
+    async def handle(self, run: Run) -> ExecutionHandle:
+        """The handle of a run that was started, once the store knows it. Raises what it raised before that."""
+        await run.known()
+        record = self.store.get_run(run.id) if run.id else None
+        if record is None:
+            return ExecutionHandle(id=run.id, workflow_id=run.target_id, created_at=run.created_at)
+        return handle_of_run(record, self.store)
+
+    def handle_of(self, started: Mapping[str, Any], again: Callable[[], Drive]) -> ExecutionHandle:
+        """The handle of a run that was started beside another; it goes on if its process has ended."""
+        fields = {name: started[name] for name in ExecutionHandle.__dataclass_fields__}
+        record = self.store.get_run(started["id"])
+        unfinished = record is not None and record.status in ("running", "suspended")
+        if unfinished and self.mode in ("live", "record") and self.live(started["id"]) is None:
+            self._begin(again())  # where another process drives it, this one reads along
+        return ExecutionHandle(**fields)
+
+    def live(self, run_id: str) -> Run | None:
+        """The run that this process drives, or has driven, under this id; None where it has not."""
+        found = [run for run in list(self._runs) if run.id == run_id]
+        going = [run for run in found if not run.done()]
+        return (going or found or [None])[-1]  # type: ignore[list-item]
 
     @property
     def busy(self) -> bool:
@@ -175,6 +267,7 @@ class Runtime:
 
     async def finish(self) -> None:
         """Stop the runs that are still driven by this loop, and wait until they have let go of the store."""
+        self.waiting.stop()
         here = asyncio.get_running_loop()
         tasks = {task for task in self._tasks if task.get_loop() is here and task is not asyncio.current_task()}
         for task in tasks:
@@ -182,7 +275,12 @@ class Runtime:
         if tasks:
             await asyncio.wait(tasks, timeout=_FINISH_SECONDS)
 
-    def _place(self, target: Target) -> Place | None:
+    def host(self, target: Target) -> Host:
+        """The engine as the steps of a target see it."""
+        return Host(self, target)
+
+    def place_of(self, target: Target) -> Place | None:
+        """Where a target stands in its conversation; None for what has none."""
         if target.conversation_id is None or target.kind != "agent":
             return None
         return self.conversations.place(target.conversation_id, target.id, target.input)
@@ -198,175 +296,6 @@ class Runtime:
         occurrence = 0 if place else self._asked[base]
         self._asked[base] += 1
         return digest([base, occurrence])
-
-    # -- driving -----------------------------------------------------------------------------------
-    async def _drive(self, target: Target, run: Run, lineage: str, place: Place | None, timeout: float | None) -> Any:
-        try:
-            async with asyncio.timeout(timeout) as limit:
-                while True:
-                    try:
-                        with Leases(self.store) as leases:
-                            return await self._pass(target, run, lineage, place, leases)
-                    except Superseded:
-                        continue
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            error = WorkflowTimeoutError(run.id or None, timeout)
-            self._timed_out(target, run, str(error))
-            raise error from None
-        finally:
-            run.close()
-
-    def _timed_out(self, target: Target, run: Run, text: str) -> None:
-        """What was noted as stopped has failed: nobody stopped it."""
-        if run.stopped_id:
-            with contextlib.suppress(StoreError):
-                self.store.update_run(run.stopped_id, status="failed", error=text)
-        run.emit(
-            RunFinished(
-                run_id=run.id, target_id=target.id, kind=target.kind, at=time.time(), status="failed", error=text
-            )
-        )
-
-    async def _pass(self, target: Target, run: Run, lineage: str, place: Place | None, leases: Leases) -> Any:
-        fresh: bool | frozenset[str] = target.fresh
-        if self.mode == "record":
-            fresh = fresh or lineage not in self.lineages  # a cell that asks the same again gets the same, as in replay
-        elif self.mode == "live" and not self.settings.cache:
-            fresh = True
-        record, newest, how = await self._open(target, lineage, place, fresh, leases)
-        book = Book(
-            store=self.store,
-            run=record,
-            newest=newest,
-            owner=leases.owner,
-            emit=run.emit,
-            mode=self.mode,
-            fresh=fresh,
-            recording=", ".join(path.name for path in self.cassettes) or "the cassette",
-            redactor=redactor(),
-            lease_seconds=leases.seconds,
-            retry_delay=self.settings.retry_delay,
-        )
-        began = time.monotonic()
-        book.emit(
-            RunStarted,
-            input=untag(orjson.loads(target.input)),
-            provider=target.provider,
-            model=target.model,
-            conversation_id=target.conversation_id,
-            resumed=how == "resumed",
-            replayed=how == "replayed",
-        )
-        now = Pass(history=self.conversations.history(place) if place else [])
-        try:
-            async with leases.kept(lambda: book.run.id if book.writing else ""):
-                result = await target.body(Steps(book), now)
-                return self._completed(target, book, place, now, result, began)
-        except Superseded:
-            raise
-        except BaseException as error:
-            run.stopped_id = book.run.id if book.writing else ""
-            self._failed(book, error, began)
-            raise
-
-    async def _open(
-        self, target: Target, lineage: str, place: Place | None, fresh: bool | frozenset[str], leases: Leases
-    ) -> tuple[RunRecord, str | None, str]:
-        """The run this pass belongs to, the id of the lineage's newest run, and whether it is new, resumed or
-        replayed. Waits while another driver has it."""
-        new = RunRecord(
-            lineage=lineage,
-            target_id=target.id,
-            kind=target.kind,
-            input=target.input,
-            conversation_id=target.conversation_id,
-            turn=place.turn if place else None,
-            previous=place.previous if place else None,
-        )
-        while True:
-            newest = self.store.newest_run(lineage)
-            found = newest.id if newest else None
-            if self.mode in ("replay", "offline"):
-                return (replace(newest, status="completed"), found, "replayed") if newest else (new, found, "new")
-            if newest is not None and await leases.wait_while_driven(newest):
-                continue
-            if fresh is True or newest is None:
-                horizon = self.store.last_step_id() if fresh is True else 0
-                opened = self.store.new_run(
-                    replace(new, horizon=horizon, owner=leases.owner, **leases.times()), expected=found
-                )
-                if opened is not None:
-                    return opened, opened.id, "new"
-                continue
-            if newest.status == "completed":
-                return replace(newest, previous=new.previous), found, "replayed"
-            if leases.take(newest):
-                return replace(newest, status="running", owner=leases.owner), found, "resumed"
-
-    def _completed(self, target: Target, book: Book, place: Place | None, now: Pass, result: Any, began: float) -> Any:
-        usage = result.usage if isinstance(result, AgentResult) else Usage()
-        value = result.result if isinstance(result, AgentResult) else result
-        shown = kept_result(value, book.redactor)
-        book.check_fresh()
-        book.settle()
-        if book.writing:
-            if target.conversation_id is not None and place is not None:
-                self.store.put_messages(
-                    target.conversation_id, book.run.id, place.turn, [book.redactor.redact(text) for text in now.said]
-                )
-            book.save_trace()
-            self.store.release_run(
-                book.run.id,
-                book.owner,
-                status="completed",
-                result=shown.text,
-                error=None,
-                usage=kept_usage(usage),
-                options=kept_options(target.provider, target.model, result),
-                finished_at=time.time(),
-            )
-        if place is not None and target.conversation_id is not None:
-            self.conversations.said(target.conversation_id, place, book.run.id)
-        used = self.lineages.setdefault(book.run.lineage, set())
-        used |= book.used
-        if self.mode == "record" and self.settings.cassette:
-            record_lineages(self.store, {book.run.lineage: used}, Path(self.settings.cassette))
-        book.emit(
-            RunFinished,
-            status="completed",
-            result=shown.plain,
-            stop_reason=getattr(result, "stop_reason", "end"),
-            usage=usage,
-            steps=book.executed + book.hits,
-            cached_steps=book.hits,
-            seconds=time.monotonic() - began,
-        )
-        if isinstance(result, AgentResult):
-            return replace(result, agent_run_id=book.run.id)
-        return result
-
-    def _failed(self, book: Book, error: BaseException, began: float) -> None:
-        stopped = isinstance(error, asyncio.CancelledError | KeyboardInterrupt | GeneratorExit)
-        status = "cancelled" if stopped else "failed"
-        text = "stopped" if stopped else book.redactor.redact(one_line(error, 2000))
-        if isinstance(error, PolosError) and getattr(error, "run_id", None) == "":
-            error.run_id = book.run.id  # type: ignore[attr-defined]
-        if book.writing:
-            with contextlib.suppress(StoreError):  # the first failure is the one to tell
-                self.store.release_run(book.run.id, book.owner, status=status, error=text, finished_at=time.time())
-            with contextlib.suppress(StoreError):
-                book.save_trace()
-            self.lineages.setdefault(book.run.lineage, set()).update(book.used)
-        book.emit(
-            RunFinished,
-            status=status,
-            error=text,
-            steps=book.executed + book.hits,
-            cached_steps=book.hits,
-            seconds=time.monotonic() - began,
-        )
 
 
 def _retrieved(task: asyncio.Task[Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a run drives: an agent with an input, or a tool by itself, put the same way for the runtime."""
+"""What a run drives: a workflow or an agent with its input, or a tool by itself, put the same way for the runtime."""
 
 from __future__ import annotations
 
@@ -7,20 +7,28 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
+from polos_nb import ambient
 from polos_nb.agents import AgentRunConfig
-from polos_nb.codec import canonical
+from polos_nb.codec import canonical, digest
+from polos_nb.durable.context import StepMethods, WorkflowContext
+from polos_nb.durable.state import StateKeeper
 from polos_nb.durable.steps import StepFailure, Steps
-from polos_nb.errors import RunError
+from polos_nb.errors import ArgumentsError, CodecError, RunError
 from polos_nb.messages import AgentResult, Message
 from polos_nb.models.base import Model, ModelRequest, ModelResponse, Piece
 from polos_nb.models.registry import get_model
-from polos_nb.redaction import redactor
-from polos_nb.runtime.calls import perform_tool, tool_step
+from polos_nb.redaction import Redactor, redactor
+from polos_nb.runtime.approvals import reserve_approval
+from polos_nb.runtime.calls import Asker, perform_tool, tool_step
 from polos_nb.runtime.loop import AgentLoop
 from polos_nb.runtime.portal import portal
+from polos_nb.runtime.queues import Lane
 from polos_nb.runtime.requests import plain_input
 from polos_nb.settings import Settings
 from polos_nb.tools import Tool
+from polos_nb.workflows import Workflow
 
 
 @dataclass
@@ -29,11 +37,29 @@ class Pass:
 
     history: list[Message] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    state: StateKeeper | None = None
+
+    def keeper(self, target: Target) -> StateKeeper | None:
+        """The keeper of the target's state, which begins anew in each pass; None for a target without state."""
+        self.state = None if target.initial_state is None else StateKeeper(target.initial_state())
+        return self.state
+
+    def state_text(self, redact: Redactor) -> str | None:
+        """The state as it is now, for the run's record."""
+        if self.state is None:
+            return None
+        try:
+            return redact.redact(self.state.text())
+        except CodecError:
+            return None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a run drives. `input` is its canonical text without secrets; `body` does the work."""
+    """What a run drives. `input` is its canonical text without secrets; `body` does the work.
+
+    `lane` is where it queues, if anywhere.
+    """
 
     id: str
     kind: str
@@ -44,6 +70,12 @@ class Target:
     conversation_id: str | None = None
     user_id: str | None = None
     fresh: bool | frozenset[str] = False
+    initial_state: Callable[[], BaseModel] | None = None
+    lane: Lane | None = None
+
+    def with_fresh(self, fresh: bool | frozenset[str]) -> Target:
+        """The same with other steps to be fresh."""
+        return replace(self, fresh=fresh) if fresh else self
 
 
 def agent_target(config: AgentRunConfig, settings: Settings) -> Target:
@@ -81,17 +113,12 @@ def tool_target(
     tool.schema.bind(arguments, None)
 
     async def body(steps: Steps, now: Pass) -> Any:
-        slot = steps.reserve(tool_step(tool, arguments, key=tool.id, chain=steps.chain))
+        step = tool_step(tool, arguments, key=tool.id, chain=steps.chain)
+        approval = reserve_approval(tool, arguments, steps, step)
+        asker = Asker(workflow_id=tool.id, conversation_id=conversation_id, user_id=user_id)
+        slot = steps.reserve(step)
         try:
-            return await perform_tool(
-                tool,
-                arguments,
-                steps,
-                slot,
-                workflow_id=tool.id,
-                conversation_id=conversation_id,
-                user_id=user_id,
-            )
+            return await perform_tool(tool, arguments, steps, slot, asker, approval)
         except StepFailure as failure:
             text = f"step {slot.path}: {failure.text}"
             raise RunError(text, run_id=steps.book.run.id, step_key=slot.path) from failure.error
@@ -105,6 +132,80 @@ def tool_target(
         user_id=user_id,
         fresh=fresh,
     )
+
+
+def workflow_target(
+    workflow: Workflow,
+    payload: Any,
+    *,
+    initial_state: Any = None,
+    conversation_id: str | None = None,
+    user_id: str | None = None,
+    fresh: bool | frozenset[str] = False,
+    lane: Lane | None = None,
+) -> Target:
+    """A workflow with its payload. Raises ArgumentsError, before a run begins, when the payload does not fit."""
+    checked = copy.deepcopy(workflow.payload.check(payload))
+    make_state = _initial_state(workflow, initial_state)
+
+    async def body(steps: Steps, now: Pass) -> Any:
+        book = steps.book
+        ctx = WorkflowContext(
+            workflow_id=workflow.id,
+            execution_id=book.run.id,
+            step=StepMethods(steps),
+            idempotency_key=digest([book.run.lineage, book.run.horizon]),
+            conversation_id=conversation_id,
+            user_id=user_id,
+            workflow_type="workflow",
+            root_workflow_id=book.root.run.target_id,
+            root_execution_id=book.root.run.id,
+            parent_execution_id=None if book.outer is None else book.outer[0].book.run.id,
+            state=None if now.state is None else now.state.state,
+        )
+        # Runs that the body starts without a step belong to this run.
+        inside = ambient.Inside(digest([book.run.lineage, book.run.horizon, "body"]))
+        token = ambient.inside.set(inside)
+        try:
+            # A pass must not change what the next one gets.
+            return await workflow.call(ctx, copy.deepcopy(checked))
+        finally:
+            ambient.inside.reset(token)
+
+    shown = {"payload": checked, "state": initial_state} if initial_state is not None else checked
+    return Target(
+        id=workflow.id,
+        kind="workflow",
+        input=redactor().redact(canonical(shown, what=f"the payload of {workflow.id}").decode()),
+        body=body,
+        conversation_id=conversation_id,
+        user_id=user_id,
+        fresh=fresh,
+        initial_state=make_state,
+        lane=lane,
+    )
+
+
+def _initial_state(workflow: Workflow, given: Any) -> Callable[[], BaseModel] | None:
+    schema = workflow.state_schema
+    if schema is None:
+        if given is not None:
+            raise ArgumentsError(f"workflow {workflow.id!r} has no state_schema=, so it takes no initial_state")
+        return None
+    try:
+        if given is None:
+            made = schema()
+        elif isinstance(given, schema):
+            made = given
+        else:
+            made = schema.model_validate(given.model_dump() if isinstance(given, BaseModel) else given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ArgumentsError(
+            f"workflow {workflow.id!r}: the initial state does not fit {schema.__name__}: {place}: {first['msg']}"
+        ) from None
+    return lambda: made.model_copy(deep=True)
 
 
 def _ask(model: str | Model) -> Callable[[ModelRequest], AsyncIterator[Piece | ModelResponse]]:

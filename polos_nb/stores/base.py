@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from polos_nb.stores.cleaning import Cleaning
 from polos_nb.stores.waiting import Decisions, Topics
 
 RunStatus = Literal["running", "completed", "failed", "cancelled", "suspended"]
@@ -115,7 +116,7 @@ class StoreStats:
     by_target: Mapping[str, int] = field(default_factory=dict)
 
 
-class Store(Decisions, Topics, Protocol):
+class Store(Decisions, Topics, Cleaning, Protocol):
     """Keeps runs, steps, conversation messages, decisions and blobs.
 
     All calls are synchronous, safe from any thread, and atomic: when one returns, what it wrote survives the end of
@@ -203,10 +204,6 @@ class Store(Decisions, Topics, Protocol):
         """A kept text, or None."""
 
     # -- housekeeping -----------------------------------------------------------------------------------------------
-    def clear(self, *, target_id: str | None = None, run_id: str | None = None) -> int:
-        """Delete runs with their steps, traces and messages: those of a target, one run (with the records of its
-        lineage), or everything. Returns the number of deleted step records."""
-
     def stats(self) -> StoreStats:
         """Counts and sizes."""
 

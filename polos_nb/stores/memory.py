@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import orjson
-
 from polos_nb.errors import StoreError
 from polos_nb.stores.base import RunRecord, StepRecord, StoreStats, TraceRow
 from polos_nb.stores.fields import (
@@ -19,12 +17,11 @@ from polos_nb.stores.fields import (
     run_name,
     run_number,
 )
+from polos_nb.stores.memory_cleaning import Identity, MemoryCleaning
 from polos_nb.stores.memory_waiting import MemoryWaiting
 
-_Identity = tuple[str, str, int]
 
-
-class MemoryStore(MemoryWaiting):
+class MemoryStore(MemoryWaiting, MemoryCleaning):
     """A `Store` in memory. It ends with the process and is not shared with others.
 
     >>> store = MemoryStore()
@@ -38,7 +35,7 @@ class MemoryStore(MemoryWaiting):
         self._lock = threading.RLock()
         self._runs: dict[int, RunRecord] = {}
         self._steps: dict[int, StepRecord] = {}
-        self._by_identity: dict[_Identity, list[int]] = {}
+        self._by_identity: dict[Identity, list[int]] = {}
         self._traces: dict[int, dict[int, TraceRow]] = {}
         self._messages: dict[int, list[str]] = {}
         self._blobs: dict[str, str] = {}
@@ -236,45 +233,6 @@ class MemoryStore(MemoryWaiting):
             return self._blobs.get(name)
 
     # -- housekeeping -------------------------------------------------------------------------------
-    def clear(self, *, target_id: str | None = None, run_id: str | None = None) -> int:
-        """Delete runs with their steps, traces and messages; see `Store`."""
-        with self._lock:
-            lineages = self._family(target_id, None if run_id is None else run_number(run_id) or -1)
-            gone = {number for number, run in self._runs.items() if run.lineage in lineages}
-            everything = target_id is None and run_id is None
-            steps = {
-                step.id
-                for step in self._steps.values()
-                if everything or step.lineage in lineages or run_number(step.run_id) in gone
-            }
-            self._runs = {number: run for number, run in self._runs.items() if number not in gone}
-            self._steps = {number: step for number, step in self._steps.items() if number not in steps}
-            self._traces = {
-                number: {seq: row for seq, row in rows.items() if row.step_id not in steps}
-                for number, rows in self._traces.items()
-                if number not in gone
-            }
-            self._messages = {number: texts for number, texts in self._messages.items() if number not in gone}
-            self._decisions = {
-                number: decision
-                for number, decision in self._decisions.items()
-                if run_number(decision.run_id) not in gone and decision.step_id not in steps
-            }
-            self._by_identity = {}
-            for step in self._steps.values():
-                self._by_identity.setdefault(_identity(step), []).append(step.id)
-            outputs = {output_blob(step.output) for step in self._steps.values()}
-            named = outputs | {
-                name for step in self._steps.values() for name in orjson.loads(step.parts).get("messages", ())
-            }
-            self._blobs = {
-                name: text
-                for name, text in self._blobs.items()
-                if not everything and (not name.startswith(("out:", "msg:")) or name in named)
-            }
-            self._version += 1
-            return len(steps)
-
     def stats(self) -> StoreStats:
         """Counts and sizes (of the texts); see `Store`. `by_target` counts step records."""
         with self._lock:
@@ -313,20 +271,6 @@ class MemoryStore(MemoryWaiting):
         if large is not None and output is not None:
             self._blobs.setdefault(large, output)
 
-    def _family(self, target_id: str | None, number: int | None) -> set[str]:
-        """The lineages of the runs meant, and of the runs that those started, and so on."""
-        lineages = {
-            run.lineage
-            for key, run in self._runs.items()
-            if number in (None, key) and target_id in (None, run.target_id)
-        }
-        while True:
-            parents = {run.id for run in self._runs.values() if run.lineage in lineages}
-            more = {run.lineage for run in self._runs.values() if run.parent in parents} | lineages
-            if more == lineages:
-                return lineages
-            lineages = more
 
-
-def _identity(step: StepRecord) -> _Identity:
+def _identity(step: StepRecord) -> Identity:
     return step.lineage, step.fingerprint, step.occurrence

@@ -6,7 +6,9 @@ import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, replace
-from typing import Any
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from polos_nb.errors import StoreError
 from polos_nb.stores.base import RunRecord, StepRecord, StoreStats, TraceRow
@@ -20,14 +22,18 @@ from polos_nb.stores.fields import (
     run_name,
     run_number,
 )
+from polos_nb.stores.sqlite_cleaning import SqliteCleaning
 from polos_nb.stores.sqlite_file import Durability, SqliteFile, execute
 from polos_nb.stores.sqlite_waiting import SqliteWaiting
+
+R = TypeVar("R", RunRecord, StepRecord)
 
 _RUN_COLUMNS = ", ".join(f"'r' || {name}" if name == "id" else name for name in RUN_FIELDS)
 _STEP_SPECIAL = {"run_id": "'r' || s.run_id", "output": "coalesce(s.output, b.text)"}
 _STEP_COLUMNS = ", ".join(_STEP_SPECIAL.get(name, f"s.{name}") for name in STEP_FIELDS)
 _STEPS = "steps s LEFT JOIN blobs b ON b.name = s.output_blob"
 _STEP_STORED = tuple(name for name in STEP_FIELDS if name != "id")
+_stored = itemgetter(*_STEP_STORED)
 
 _NEW_RUN = f"INSERT INTO runs ({', '.join(RUN_FIELDS[1:])}) VALUES ({', '.join('?' * (len(RUN_FIELDS) - 1))})"
 _NEWEST_ID = "SELECT max(id) FROM runs WHERE lineage = ?"
@@ -51,33 +57,16 @@ _TRACE = (
 )
 _NEW_BLOB = "INSERT OR IGNORE INTO blobs (name, text, size) VALUES (?, ?, ?)"
 _NEW_MESSAGE = "INSERT INTO messages (run_id, position, conversation_id, turn, message) VALUES (?, ?, ?, ?, ?)"
-# A lineage and those of the runs that its runs started, and so on.
-_FAMILY = """
-WITH RECURSIVE family (lineage) AS (
-    SELECT lineage FROM runs WHERE (:id IS NULL OR id = :id) AND (:target IS NULL OR target_id = :target)
-    UNION
-    SELECT child.lineage FROM family
-    JOIN runs parent ON parent.lineage = family.lineage
-    JOIN runs child ON child.parent = 'r' || parent.id
-)
-SELECT lineage FROM family
-"""
-_UNUSED_MESSAGES = (
-    "DELETE FROM blobs WHERE name LIKE 'msg:%' AND name NOT IN"
-    " (SELECT value FROM steps, json_each(steps.parts, '$.messages') WHERE value IS NOT NULL)"
-)
-_UNUSED_OUTPUTS = (
-    "DELETE FROM blobs WHERE name GLOB 'out:*' AND NOT EXISTS (SELECT 1 FROM steps WHERE output_blob = blobs.name)"
-)
 
 
-class SqliteStore(SqliteWaiting):
+class SqliteStore(SqliteWaiting, SqliteCleaning):
     """A `Store` in an SQLite file, which is made with its directory when it is not there.
 
-    `durability` "full" waits for the disk at every commit (about 0.2 ms); "normal" may lose the last
-    commits when
-    the machine (not the process) dies. `timeout` is how long to wait for another process, in seconds.
-    Raises StoreError when the file cannot be used.
+    What was written survives the end of the process, however that comes. `durability` says what survives a failure
+    of the machine: with "full" everything but the youngest "started" records of steps without outside effects, which
+    would be executed again anyway: every other commit waits for the disk (about 0.2 ms). "normal" never waits, and
+    may lose the last commits. `timeout` is how long to wait for another process, in seconds. Raises StoreError when
+    the file cannot be used.
 
     >>> store = SqliteStore(".polos/steps.db")     # doctest: +SKIP
     """
@@ -169,23 +158,22 @@ class SqliteStore(SqliteWaiting):
         """Add a record, its line in the trace and its blobs in one transaction; see `Store`."""
         number = run_number(step.run_id)
         large = output_blob(step.output)
-        step = replace(step, status="started")
-        values = {name: getattr(step, name) for name in _STEP_STORED}
-        values["run_id"] = number
-        with self._file.write() as db:
-            if number is None or not execute(db, "SELECT 1 FROM runs WHERE id = ?", (number,)).fetchone():
-                raise StoreError(
-                    f"the run {step.run_id} is not in the step store {self.location}, probably because it "
-                    f"was cleared: "
-                    "run the cell again"
-                )
+        fields = {**vars(step), "status": "started"}
+        stored = {**fields, "run_id": number, "output": None if large else step.output}
+        # A read that a power failure has made unheard of is executed again, as it would be if it were known.
+        with self._file.write(wait=step.effect == "write") as db:
             _keep(db, blobs or {})
             if large is not None:
                 _keep(db, {large: step.output or ""})
-                values["output"] = None
-            step_id = execute(db, _NEW_STEP, (*values.values(), large)).lastrowid or 0
+            try:
+                step_id = execute(db, _NEW_STEP, (*_stored(stored), large)).lastrowid or 0
+            except sqlite3.IntegrityError as error:
+                raise StoreError(
+                    f"the run {step.run_id} is not in the step store {self.location}, probably because it was cleared: "
+                    "run the cell again"
+                ) from error
             execute(db, _NEW_LINE, (number, seq, step_id, 0, why))
-        return replace(step, id=step_id, run_id=run_name(number))
+        return _made(StepRecord, {**fields, "id": step_id, "run_id": run_name(number or 0)})
 
     def finish_step(self, step_id: int, **changes: Any) -> None:
         """Set fields of a record; see `Store`."""
@@ -232,8 +220,12 @@ class SqliteStore(SqliteWaiting):
         number = run_number(run_id)
         with self._file.write() as db:
             execute(db, "DELETE FROM run_steps WHERE run_id = ?", (number,))
-            for row in rows:
-                execute(db, _NEW_LINE, (number, row.seq, row.step_id, int(row.cached), row.why))
+            lines = [(number, row.seq, row.step_id, int(row.cached), row.why) for row in rows]
+            try:
+                db.executemany(_NEW_LINE, lines)
+            except UnicodeEncodeError:  # a lone surrogate in a text, which only `execute` knows how to keep
+                for line in lines:
+                    execute(db, _NEW_LINE, line)
 
     def trace(self, run_id: str) -> list[tuple[TraceRow, StepRecord]]:
         """The trace of a run in order; see `Store`."""
@@ -266,30 +258,6 @@ class SqliteStore(SqliteWaiting):
         return rows[0][0] if rows else None
 
     # -- housekeeping -------------------------------------------------------------------------------
-    def clear(self, *, target_id: str | None = None, run_id: str | None = None) -> int:
-        """Delete runs with their steps, traces and messages; see `Store`."""
-        everything = target_id is None and run_id is None
-        deleted = 0
-        with self._file.write() as db:
-            if everything:
-                deleted = execute(db, "DELETE FROM steps").rowcount
-                execute(db, "DELETE FROM runs")
-                execute(db, "DELETE FROM blobs")
-            else:
-                number = None if run_id is None else _known(run_id)
-                family = db.execute(_FAMILY, {"id": number, "target": target_id}).fetchall()
-                for (lineage,) in family:
-                    deleted += execute(
-                        db,
-                        "DELETE FROM steps WHERE lineage = ? OR run_id IN (SELECT id FROM runs WHERE lineage = ?)",
-                        (lineage, lineage),
-                    ).rowcount
-                    execute(db, "DELETE FROM runs WHERE lineage = ?", (lineage,))
-                execute(db, _UNUSED_OUTPUTS)
-                execute(db, _UNUSED_MESSAGES)
-        self._file.read("PRAGMA incremental_vacuum")
-        return deleted
-
     def stats(self) -> StoreStats:
         """Counts and sizes; see `Store`. `by_target` counts step records."""
         runs, conversations, oldest, newest = self._file.read(
@@ -327,8 +295,13 @@ def _where(given: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
 
 
 def _update(db: sqlite3.Connection, table: str, number: int | None, changes: Mapping[str, Any]) -> bool:
-    columns = ", ".join(f"{name} = ?" for name in changes) or "id = id"
-    return execute(db, f"UPDATE {table} SET {columns} WHERE id = ?", (*changes.values(), number)).rowcount == 1
+    return execute(db, _update_text(table, tuple(changes)), (*changes.values(), number)).rowcount == 1
+
+
+@lru_cache(maxsize=64)
+def _update_text(table: str, names: tuple[str, ...]) -> str:
+    columns = ", ".join(f"{name} = ?" for name in names) or "id = id"
+    return f"UPDATE {table} SET {columns} WHERE id = ?"
 
 
 def _keep(db: sqlite3.Connection, blobs: Mapping[str, str]) -> None:
@@ -349,8 +322,15 @@ def _first_step(rows: Iterable[tuple[Any, ...]]) -> StepRecord | None:
 
 
 def _run(row: tuple[Any, ...]) -> RunRecord:
-    return RunRecord(**dict(zip(RUN_FIELDS, row, strict=True)))
+    return _made(RunRecord, dict(zip(RUN_FIELDS, row, strict=True)))
 
 
 def _step(row: tuple[Any, ...]) -> StepRecord:
-    return StepRecord(**dict(zip(STEP_FIELDS, row, strict=True)))
+    return _made(StepRecord, dict(zip(STEP_FIELDS, row, strict=True)))
+
+
+def _made(kind: type[R], values: dict[str, Any]) -> R:
+    """A record of all its fields. A frozen dataclass sets each through a call, which takes five times as long."""
+    record = object.__new__(kind)
+    record.__dict__.update(values)
+    return record

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from polos_nb import Agent, ScriptedModel, StepInDoubt, Turn, WorkflowContext, tool
+from polos_nb import Agent, ScriptedModel, Suspended, Turn, WorkflowContext, tool
 from polos_nb.models.base import ModelRequest
 from polos_nb.stores.base import StepRecord
 from polos_nb.stores.sqlite import SqliteStore
@@ -149,9 +149,9 @@ def test_the_process_may_end_at_any_write(after: bool, tmp_path: Path) -> None:
         doubtful, sent = "", before.count("tool send ann")
         try:
             again = program.cell(process)
-        except StepInDoubt as error:
+        except Suspended as error:
             asked += 1
-            doubtful = error.step_key
+            doubtful = error.waiting[0]
             sent = program.journal.count("tool send ann")
             again = program.cell(process, fresh=doubtful)
         assert again == told, where

@@ -15,7 +15,7 @@ from polos_nb.stores.sqlite import SqliteStore
 
 PROGRAM = '''
 import asyncio, os, sys
-from polos_nb import Agent, PolosClient, ScriptedModel, StepInDoubt, Turn, WorkflowContext, opaque, tool
+from polos_nb import Agent, PolosClient, ScriptedModel, Suspended, Turn, WorkflowContext, opaque, tool
 
 TURNS = 9
 
@@ -65,12 +65,12 @@ async def main():
     fresh = False
     while True:
         try:
-            client = PolosClient(store="steps.db", mode="live")
+            client = PolosClient(store="steps.db", mode="live", patience=0.0)
             result = await agent.run(client, "go", fresh=fresh)
             break
-        except StepInDoubt as error:
-            note("asked " + error.step_key)
-            fresh = error.step_key  # a person looked, and says: do it
+        except Suspended as error:
+            note("asked " + error.waiting[0])
+            fresh = error.waiting[0]  # a person looked, and says: do it
     with open("result", "w") as file:
         file.write(result.result)
 

@@ -32,7 +32,7 @@ def words(text: str) -> list[str] | None:
     """Suggestions at the place of `|`."""
     before, _, _ = text.partition("|")
     line = before.count("\n")
-    found = suggest(text.replace("|", ""), line, len(before.split("\n")[-1]), NAMES)
+    found = suggest(text.replace("|", ""), line, len(before.split("\n")[-1]), NAMES, lambda: ["r2", "r12", "r1"])
     return None if found is None else found.words
 
 
@@ -51,6 +51,11 @@ def words(text: str) -> list[str] | None:
         ("%polos sh|", ["show"]),
         ("%polos cassette re|", ["record"]),
         ("%polos runs --st|", ["--status"]),
+        ("%polos show r1|", ["r12", "r1"]),
+        ("%polos diff r1 r2|", ["r2"]),
+        ("%polos why r1 r|", []),
+        ("%polos runs r|", []),
+        ("%polos cache g|", ["gc"]),
         ("%polos runs --status com|", ["completed"]),
         ("%%polos_run bot\nTell me about {{ to|", ["topic"]),
         ("%%polos_run bot\nTell me about to|", []),

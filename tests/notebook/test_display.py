@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from polos_nb.events import RunFinished, RunStarted, StepFailed, StepFinished, StepStarted, TextDelta
 from polos_nb.messages import AgentResult, ToolResult
 from polos_nb.notebook.display import (
     MAX_BYTES,
@@ -19,6 +18,7 @@ from polos_nb.notebook.display import (
     result_bundle,
     tool_card,
 )
+from polos_nb.run_events import RunFinished, RunStarted, StepFailed, StepFinished, StepStarted, TextDelta
 from polos_nb.transcript import Transcript
 from tests.notebook.html_check import checked
 

@@ -16,7 +16,10 @@ from polos_nb.stores.base import StepRecord, Store, TraceRow
 
 
 class Process:
-    """A process on a store; `run` and `cell` each execute one cell. Nothing waits between attempts."""
+    """A process on a store; `run` and `cell` each execute one cell. Nothing waits between attempts.
+
+    A run that waits for an answer raises Suspended, unless `patience` is None.
+    """
 
     def __init__(
         self,
@@ -24,10 +27,13 @@ class Process:
         *,
         mode: Mode = "live",
         cassettes: Sequence[Path] = (),
+        patience: float | None = 0.0,
         **settings: Any,
     ) -> None:
         settings = {"retry_delay": 0.0} | settings
-        self.runtime = Runtime(store=store, mode=mode, settings=Settings(**settings), cassettes=cassettes)
+        self.runtime = Runtime(
+            store=store, mode=mode, settings=Settings(**settings), cassettes=cassettes, patience=patience
+        )
         self.client = PolosClient(runtime=self.runtime)
 
     def cell(self, body: Callable[[PolosClient], Awaitable[Any]]) -> Any:

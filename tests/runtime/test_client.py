@@ -239,7 +239,7 @@ def undocumented(x) -> int:  # type: ignore[no-untyped-def]
         (lambda: Agent(id="a", provider="demo").with_input("x", initial_state={}), "initial_state is for workflows"),
         (lambda: Tool("t"), "write @tool above one"),
         (lambda: tool(id="a b")(plain), "use up to 64 letters, digits, _ and -"),
-        (lambda: tool(approval="always")(plain), "approval='always' is not in this version"),  # type: ignore[call-overload]
+        (lambda: tool(approval="maybe")(plain), "neither 'always' nor 'none'"),  # type: ignore[call-overload]
         (lambda: tool(effect="maybe")(plain), "neither 'read' nor 'write'"),  # type: ignore[call-overload]
         (lambda: tool(undocumented), "no type annotation; write x: str"),
         (lambda: max_steps(limit=0), "stop condition max_steps: limit"),

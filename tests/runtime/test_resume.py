@@ -19,7 +19,7 @@ from polos_nb import (
     ReplayMiss,
     RunError,
     ScriptedModel,
-    StepInDoubt,
+    Suspended,
     Tool,
     Turn,
     WorkflowContext,
@@ -28,8 +28,8 @@ from polos_nb import (
     tool,
 )
 from polos_nb.errors import CodecError, ModelUnavailable
-from polos_nb.events import StepFailed
 from polos_nb.models.base import ModelRequest
+from polos_nb.run_events import StepFailed
 from polos_nb.stores.sqlite import SqliteStore
 from tests.runtime.support import Process, calls, once_called, results
 
@@ -304,7 +304,7 @@ def interrupted(process: Process, agent: Agent, **options: Any) -> None:
 
 
 def test_an_interrupted_write_is_asked_about_and_not_repeated(process: Process, path: str) -> None:
-    """StepInDoubt names the step and the remedy; with `fresh` it is executed, once."""
+    """The run waits for a decision at that step; with `fresh` it is executed, once."""
     sent: list[str] = []
     dying = [True]
 
@@ -320,9 +320,9 @@ def test_an_interrupted_write_is_asked_about_and_not_repeated(process: Process, 
     dying.clear()
     later = Process(path)
     for _ in range(2):
-        with pytest.raises(StepInDoubt, match=r"--fresh 1\.send\[call_1\]") as raised:
+        with pytest.raises(Suspended, match=r"waits at 1\.send\[call_1\]") as raised:
             later.run(agent, "go")
-    assert raised.value.step_key == "1.send[call_1]"
+    assert raised.value.waiting == ("1.send[call_1]",)
     assert raised.value.run_id
     assert sent == ["ann"]
     assert later.run(agent, "go", fresh="1.send[call_1]").result == "done: sent"
@@ -355,8 +355,8 @@ def test_an_interrupted_write_inside_a_tool_has_a_way_out(process: Process) -> N
         try:
             result = process.run(agent, "go", fresh=fresh)
             break
-        except StepInDoubt as error:
-            fresh = error.step_key
+        except Suspended as error:
+            fresh = error.waiting[0]
             asked.append(fresh)
     assert asked == ["1.order[call_1]", "1.order[call_1]/charge"]
     assert result.result == "done: charged"

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from polos_nb.errors import StoreError
 from polos_nb.stores.base import BLOB_BYTES, RunRecord, StepRecord, Store, TraceRow
-from polos_nb.stores.memory import MemoryStore
-from polos_nb.stores.sqlite import SqliteStore
-
-
-@pytest.fixture(params=["sqlite", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made: Store = SqliteStore(tmp_path / "steps.db") if request.param == "sqlite" else MemoryStore()
-    yield made
-    made.close()
 
 
 def add_run(store: Store, lineage: str = "l1", **fields: object) -> RunRecord:

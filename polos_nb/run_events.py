@@ -7,6 +7,8 @@ from typing import Any
 
 from polos_nb.messages import Usage
 
+_WORKFLOWS = ("tool", "agent", "workflow")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
@@ -99,8 +101,8 @@ class StepStarted(StepEvent):
 
     @property
     def event_type(self) -> str:
-        """`tool_start` for tools, else `step_start`."""
-        return "tool_start" if self.step_type == "tool" else "step_start"
+        """`tool_start` for tools, `agent_start` and `workflow_start` for nested runs, else `step_start`."""
+        return f"{self.step_type if self.step_type in _WORKFLOWS else 'step'}_start"
 
     @property
     def data(self) -> dict[str, Any]:
@@ -122,8 +124,8 @@ class StepFinished(StepEvent):
 
     @property
     def event_type(self) -> str:
-        """`tool_finish` for tools, else `step_finish`."""
-        return "tool_finish" if self.step_type == "tool" else "step_finish"
+        """`tool_finish` for tools, `agent_finish` and `workflow_finish` for nested runs, else `step_finish`."""
+        return f"{self.step_type if self.step_type in _WORKFLOWS else 'step'}_finish"
 
     @property
     def data(self) -> dict[str, Any]:
@@ -223,3 +225,85 @@ class ToolCallRequested(StepEvent):
             "function": {"name": self.name, "arguments": self.arguments},
         }
         return super().data | {"step": self.step_key, "tool_call": call}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSuspended(StepEvent):
+    """A step waits: for the answer to `form` (with the id of its decision), or for `until`, in seconds since 1970.
+
+    `path` is the step's path from the outermost run, which is how an answer names it.
+    """
+
+    form: dict[str, Any] | None = None
+    decision: int = 0
+    path: str = ""
+    until: float | None = None
+
+    @property
+    def event_type(self) -> str:
+        """`suspend_{step_key}` for a form, `step_wait` for a time or an event."""
+        return "step_wait" if self.form is None else f"suspend_{self.step_key}"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The form with what was given beside it, or `until`."""
+        return super().data | (self.form if self.form is not None else {"until": self.until})
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepResumed(StepEvent):
+    """What a step waited for has come; `answer` is what a person answered."""
+
+    answer: Any = None
+    decided_by: str = ""
+
+    @property
+    def event_type(self) -> str:
+        """`resume_{step_key}`."""
+        return f"resume_{self.step_key}"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The answer."""
+        answer = self.answer if isinstance(self.answer, dict) else {"value": self.answer}
+        return super().data | answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepProgress(StepEvent):
+    """How far a `map` or a batch is: `done` of `total`, of which `cached` answered from the store and `failed`."""
+
+    done: int = 0
+    total: int = 0
+    cached: int = 0
+    failed: int = 0
+
+    @property
+    def event_type(self) -> str:
+        """`step_progress`."""
+        return "step_progress"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The counts."""
+        counts = {"done": self.done, "total": self.total, "cached": self.cached, "failed": self.failed}
+        return super().data | counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanEnded(Event):
+    """A measured part of the work is over; see `ctx.step.trace`."""
+
+    name: str = ""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def event_type(self) -> str:
+        """`span`."""
+        return "span"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The name, the attributes and the seconds."""
+        return super().data | {"name": self.name, "attributes": self.attributes, "seconds": self.seconds}

@@ -1,0 +1,250 @@
+"""Runs inside runs: what `ctx.step.invoke…` starts, each with records of its own, shown in the step that asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import orjson
+
+from polos_nb import registry
+from polos_nb.agents import Agent, AgentRunConfig
+from polos_nb.codec import digest, types_of
+from polos_nb.durable.fingerprint import StepCall
+from polos_nb.durable.steps import Attempt, Slot, Steps
+from polos_nb.errors import ArgumentsError, DefinitionError, StepExecutionError
+from polos_nb.messages import AgentResult, Usage
+from polos_nb.run_events import Event, StepEvent
+from polos_nb.runtime.approvals import approved, reserve_approval
+from polos_nb.runtime.calls import Asker, ToolCallStep, tool_step
+from polos_nb.runtime.driver import Drive, Driver
+from polos_nb.runtime.handles import ExecutionHandle
+from polos_nb.runtime.queues import lane_of
+from polos_nb.runtime.records import lifted, nested_events
+from polos_nb.runtime.requests import plain_input
+from polos_nb.runtime.run import Run
+from polos_nb.runtime.targets import Target, agent_target, workflow_target
+from polos_nb.settings import Settings
+from polos_nb.stores.base import StepRecord
+from polos_nb.tools import Tool, payload_arguments
+from polos_nb.workflows import Workflow
+
+_RESULT_TYPES = types_of(AgentResult)
+
+
+class Engine(Protocol):
+    """What nested runs need of the runtime."""
+
+    settings: Settings
+    driver: Driver
+
+    def place_of(self, target: Target) -> Any:
+        """Where a target stands in its conversation."""
+
+    async def start_beside(self, drive: Drive) -> ExecutionHandle:
+        """Drive something as a task of its own; returns when its run is known."""
+
+    def handle_of(self, started: Mapping[str, Any], again: Callable[[], Drive]) -> ExecutionHandle:
+        """The handle of a run that was started beside another; `again` makes it go on if its process has ended."""
+
+
+class NestedRun:
+    """A workflow or an agent with its payload, as a step of another run; see `durable.host.Child`."""
+
+    def __init__(
+        self, engine: Engine, target: Target, parts: Mapping[str, Any], types: Mapping[str, type], timeout: float | None
+    ) -> None:
+        self.id = target.id
+        self.kind = target.kind
+        self.usage: Usage | None = None
+        self.wrote = False
+        self.run_id = ""
+        self._engine = engine
+        self._target = target
+        self._parts = parts
+        self._types = types
+        self._timeout = timeout
+
+    def call(self, key: str, name: str, chain: str) -> StepCall:
+        """The step's call: the declaration with all it uses, and the payload."""
+        parts = dict(self._parts) | ({"writes": chain} if chain else {})
+        model = "/".join(part for part in (self._target.provider, self._target.model) if part)
+        request = {self.kind: self.id, "input": self._parts["arguments"]} | ({"model": model} if model else {})
+        return StepCall(key=key, kind=self.kind, name=name, parts=parts, request=request, types=self._types)
+
+    async def execute(self, steps: Steps, slot: Slot, attempt: Attempt) -> Any:
+        """Drive it to its end, inside the task of the run around it."""
+        book = steps.book
+        run = Run(self.id, conversation_id=self._target.conversation_id)
+        run.subscribe(_passed_on(book, slot.path))
+        drive = Drive(
+            target=self._target.with_fresh(book.fresh_inside(slot.call, slot.path)),
+            run=run,
+            lineage=lineage_inside(steps, slot, attempt),
+            place=self._engine.place_of(self._target),
+            timeout=self._timeout,
+            outer=(steps.inside(slot, attempt.record), attempt.record),
+            plan=book.plan,
+            lot=book.lot,
+        )
+        try:
+            return await self._engine.driver.drive(drive)
+        finally:
+            self.run_id = run.id
+            self.usage = run.transcript.usage
+            self.wrote = drive.wrote
+
+    def beside(self, lineage: str, above: Mapping[str, Any]) -> Drive:
+        """The same, to be driven beside the run that asked for it."""
+        return Drive(
+            target=self._target,
+            run=Run(self.id, conversation_id=self._target.conversation_id),
+            lineage=lineage,
+            place=self._engine.place_of(self._target),
+            timeout=self._timeout,
+            above=dict(above),
+        )
+
+
+class ToolChild:
+    """A tool with its arguments, as a step of a workflow: it needs no run of its own."""
+
+    kind = "tool"
+    run_id = ""
+    usage: Usage | None = None
+
+    def __init__(self, tool: Tool, arguments: dict[str, Any], asker: Asker) -> None:
+        self.id = tool.id
+        self._tool = tool
+        self._arguments = arguments
+        self._asker = asker
+        self._calls: list[ToolCallStep] = []
+
+    @property
+    def wrote(self) -> bool:
+        """Whether there was a write in it."""
+        return self._tool.effect == "write" or any(call.wrote() for call in self._calls)
+
+    def call(self, key: str, name: str, chain: str) -> StepCall:
+        """The step's call."""
+        return tool_step(self._tool, self._arguments, key=key, chain=chain)
+
+    async def execute(self, steps: Steps, slot: Slot, attempt: Attempt) -> Any:
+        """Call it, once a person has approved it where that is needed."""
+        inner = steps.inside(slot, attempt.record)
+        approval = reserve_approval(self._tool, self._arguments, inner, slot.call)
+        if approval is not None:
+            await approved(self._tool, self._arguments, inner, approval)
+        self._calls.append(ToolCallStep(self._tool, self._arguments, steps, slot, self._asker))
+        return await self._calls[-1].execute(attempt)
+
+
+def lineage_inside(steps: Steps, slot: Slot, attempt: Attempt) -> str:
+    """The lineage of the run inside a call: the same for another version of the same call."""
+    run = steps.book.run
+    return digest([run.lineage, run.horizon, steps.inside(slot, attempt.record).branch])
+
+
+def _passed_on(book: Any, path: str) -> Callable[[Event], None]:
+    """A listener that shows what happens in a nested run inside the step at `path`."""
+
+    def listen(event: Event) -> None:
+        if isinstance(event, StepEvent):
+            book.tell(lifted(event, path, book.run))
+
+    return listen
+
+
+class Host:
+    """The engine, as the steps of one run see it; see `durable.host.Host`."""
+
+    def __init__(self, engine: Engine, target: Target) -> None:
+        self._engine = engine
+        self._asker = Asker(workflow_id=target.id, conversation_id=target.conversation_id, user_id=target.user_id)
+
+    def child(
+        self,
+        target: Any,
+        payload: Any,
+        *,
+        initial_state: Any = None,
+        queue: Any = None,
+        concurrency_key: str | None = None,
+        run_timeout_seconds: float | None = None,
+    ) -> Any:
+        """What to run; see `durable.host.Host`."""
+        found = _found(target)
+        try:
+            if isinstance(found, Tool):
+                return ToolChild(found, payload_arguments(found, payload), self._asker)
+            if isinstance(found, Agent):
+                found = agent_config(found, payload)
+            if isinstance(found, AgentRunConfig):
+                return self._agent(found, run_timeout_seconds)
+            lane = lane_of(found.id, found.queue, queue, concurrency_key)
+            made = workflow_target(
+                found,
+                payload,
+                initial_state=initial_state,
+                conversation_id=self._asker.conversation_id,
+                user_id=self._asker.user_id,
+                lane=lane,
+            )
+        except (ArgumentsError, DefinitionError) as error:
+            raise StepExecutionError(str(error)) from error
+        code = found.version()
+        parts = {"version": code.digest, "code": code.parts, "arguments": orjson.loads(made.input)}
+        types = {**code.types, **found.types(), **_RESULT_TYPES}
+        return NestedRun(self._engine, made, parts, types, run_timeout_seconds)
+
+    def _agent(self, config: AgentRunConfig, timeout: float | None) -> NestedRun:
+        config = config.inheriting(self._asker.conversation_id, self._asker.user_id)
+        parts: dict[str, Any] = {"agent": config.agent.definition(), "arguments": plain_input(config.input)}
+        parts |= {"params": dict(config.kwargs)} if config.kwargs else {}
+        parts |= {"conversation": config.conversation_id} if config.conversation_id else {}
+        parts |= {"user": config.user_id} if config.user_id else {}
+        timeout = config.run_timeout_seconds if timeout is None else timeout
+        target = agent_target(config, self._engine.settings)
+        return NestedRun(self._engine, target, parts, config.agent.types(), timeout)
+
+    async def start(self, child: Any, steps: Steps, slot: Slot, attempt: Attempt) -> dict[str, Any]:
+        """Start it beside the run that asks for it; see `durable.host.Host`."""
+        if not isinstance(child, NestedRun):
+            raise StepExecutionError(f"{child.id} is a tool, which is not started beside a run; use invoke_and_wait")
+        lineage = lineage_inside(steps, slot, attempt)
+        above = {"parent": steps.book.run.id, "parent_step": slot.path}
+        handle = await self._engine.start_beside(child.beside(lineage, above))
+        return {**handle.to_dict(), "lineage": lineage, "above": above}
+
+    def handle(self, child: Any, started: dict[str, Any]) -> ExecutionHandle:
+        """The handle of what `start` returned; see `durable.host.Host`."""
+        return self._engine.handle_of(started, lambda: child.beside(started["lineage"], started["above"]))
+
+    def retell(self, steps: Steps, slot: Slot, record: StepRecord) -> None:
+        """Show the run inside a step that answered from the store; see `durable.host.Host`."""
+        book = steps.book
+        for event in nested_events(book.run, record, book.store, cached=True, path=slot.path):
+            book.tell(event)
+
+
+def _found(target: Any) -> Any:
+    found = registry.find(target) if isinstance(target, str) else target
+    if found is None:
+        known = ", ".join(sorted(registry.declared())) or "none"
+        raise StepExecutionError(f"there is no workflow, agent or tool {target!r}; declared are: {known}")
+    if not isinstance(found, Workflow | Agent | AgentRunConfig | Tool):
+        raise StepExecutionError(
+            f"{type(found).__name__} cannot be run; give a workflow, an agent with its input, a tool, or an id"
+        )
+    return found
+
+
+def agent_config(agent: Agent, payload: Any) -> AgentRunConfig:
+    """An agent with the payload that Polos gives one: its input, or a dict with `input` and what goes with it."""
+    if isinstance(payload, Mapping) and "input" in payload:
+        known = {"session_id", "conversation_id", "user_id", "streaming", "run_timeout_seconds"}
+        options = {name: value for name, value in payload.items() if name in known}
+        return agent.with_input(payload["input"], **options, **(payload.get("provider_kwargs") or {}))
+    if payload is None:
+        raise ArgumentsError(f"agent {agent.id!r} needs an input")
+    return agent.with_input(payload)
