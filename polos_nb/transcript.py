@@ -87,8 +87,8 @@ class Transcript(RunView):
         self.status, self.result, self.error = event.status, event.result, event.error
         self.stop_reason, self.usage, self.seconds = event.stop_reason, event.usage, event.seconds
         for item in self.walk():
-            if item.open and not (item.state == "waiting" and event.status == "suspended"):
-                item.state = "stopped"
+            if item.open:
+                item.state = "waiting" if event.status == "suspended" and waits(item) else "stopped"
 
     def _step(self, event: StepEvent) -> None:
         if isinstance(event, StepProgress):
@@ -156,6 +156,11 @@ class Transcript(RunView):
     def _settle_group(self, item: Item) -> None:
         if _is_one_of_many(item):
             self._group(item.step_key.rpartition("[")[0], item.name, item.parent).settle()
+
+
+def waits(item: Item) -> bool:
+    """Whether an item waits, or something inside it does."""
+    return item.state == "waiting" or any(waits(child) for child in item.children)
 
 
 def _is_one_of_many(item: Item) -> bool:

@@ -95,12 +95,26 @@ def status_line(run: RunView) -> str:
     if run.status == "cancelled":
         return f"Stopped; {AGAIN}."
     if run.status == "suspended":
-        return f"Waiting for an answer; give it, or {AGAIN}."
+        return f"Waiting for {waited_for(run)}."
     if run.status == "running":
         return f"Not finished; {AGAIN}."
     if run.stop_reason not in ("end", ""):
         return f"Ended by {run.stop_reason}."
     return ""
+
+
+def waited_for(run: RunView) -> str:
+    """What a run waits for, and how to answer it."""
+    steps = [item for item in run.walk() if isinstance(item, StepItem) and item.state == "waiting"]
+    asked = [item for item in steps if item.form is not None]
+    if asked:
+        what = "an answer" if len(asked) == 1 else f"{len(asked)} answers"
+        title = f" ({brief(asked_for(asked[0]), 80)})" if len(asked) == 1 and asked_for(asked[0]) else ""
+        how = f": %polos approve {run.run_id} --yes or --no" if run.run_id else ""
+        return f"{what}{title}{how}, or {AGAIN}"
+    kinds = {item.kind for item in steps}
+    what = "an event" if "wait_for_event" in kinds else "its time" if "wait" in kinds else "an answer"
+    return f"{what}; it goes on by itself, or {AGAIN}"
 
 
 def summary(run: RunView) -> str:

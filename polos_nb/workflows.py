@@ -69,6 +69,8 @@ class Workflow:
         self.batch_timeout_seconds = batch_timeout_seconds
         self.schedule = schedule
         self.declared_version = version
+        if version is not None:  # else whatever uses this workflow depends on its code
+            self.__polos_version__ = f"declared:{version}"
         self.__name__ = getattr(func, "__name__", id)
         self.__doc__ = func.__doc__
         registry.register("workflow", self)
@@ -81,9 +83,6 @@ class Workflow:
     def version(self) -> CodeVersion:
         """The version of the workflow's code and of all it uses of your own, as of now."""
         return code_version(self.func, declared=self.declared_version)
-
-    def __polos_version__(self) -> str:
-        return self.version().digest
 
     def types(self) -> dict[str, type]:
         """The classes that the workflow's result may be made of."""

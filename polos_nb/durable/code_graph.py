@@ -6,6 +6,7 @@ import builtins
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -131,8 +132,7 @@ class Graph:
     def _fill_declaration(self, node: Node, value: Any) -> None:
         text = mark_of(value, "__polos_version__")
         if text is not None:
-            bound = value.__polos_version__
-            node.text = f"{type(value).__name__}:{bound() if callable(bound) else bound}"
+            node.text = f"{type(value).__name__}:{_declared_version(value)}"
             return
         node.text = type(value).__name__
         node.display = ""  # the part that counts is the function's
@@ -376,3 +376,21 @@ def reachable(root: Node) -> list[Node]:
                 order[id(target)] = target
                 queue.append(target)
     return list(order.values())
+
+
+_asked: ContextVar[tuple[object, ...]] = ContextVar("polos_nb_versions_asked", default=())
+
+
+def _declared_version(value: Any) -> str:
+    """What a declaration says is its version; of one whose tools use it itself, that is said only once."""
+    bound = value.__polos_version__
+    if not callable(bound):
+        return str(bound)
+    asked = _asked.get()
+    if any(value is other for other in asked):
+        return "itself"
+    token = _asked.set((*asked, value))
+    try:
+        return str(bound())
+    finally:
+        _asked.reset(token)

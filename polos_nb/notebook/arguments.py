@@ -197,7 +197,8 @@ def tool_parser() -> Parser:
     add = parser.add_argument
     add("name", metavar="NAME", nargs="?", help="the tool's id; the function's name without it")
     add("--id", help="the same as NAME")
-    add("--effect", choices=["read", "write"], default="read", help="write: it changes the world (read)")
+    add("--effect", choices=["read", "write"], help="write: it changes the world (read; write with an approval)")
+    add("--approval", choices=["always", "none"], default="none", help="always: a person is asked before each call")
     add("--retries", type=int, default=0, metavar="N", help="further attempts after a failure (0)")
     add("--timeout", type=float, metavar="S", help="seconds per attempt (none)")
     add("--version", metavar="N", help="a version in place of the hash of the code")
@@ -205,21 +206,43 @@ def tool_parser() -> Parser:
     return parser
 
 
+def workflow_parser() -> Parser:
+    """The grammar of `%%polos_workflow`."""
+    parser = Parser(
+        "%%polos_workflow",
+        description="Define a durable workflow. The body is Python with exactly one public function (ctx, payload).",
+        epilog="Example:\n  %%polos_workflow\n  async def review(ctx, input: dict):\n"
+        '      draft = await ctx.step.agent_invoke_and_wait("draft", writer.with_input(input.topic))\n'
+        '      return await ctx.step.suspend("publish", {"draft": draft.result})',
+    )
+    add = parser.add_argument
+    add("name", metavar="NAME", nargs="?", help="the workflow's id; the function's name without it")
+    add("--id", help="the same as NAME")
+    add("--state", metavar="CLASS", help="the class of ctx.state, by its name in the notebook")
+    add("--queue", metavar="NAME[:N]", help="the queue it runs in, and how many at once")
+    add("--version", metavar="N", help="a version in place of the hash of the code")
+    add("--desc", metavar="TEXT", help="what it does; the docstring without it")
+    return parser
+
+
 def run_parser() -> Parser:
     """The grammar of `%%polos_run` and `%polos_run`."""
     parser = Parser(
         "%polos_run",
-        description="Run an agent, show the run, and give its result. Running it again comes back to the same run.",
+        description="Run an agent or a workflow, show the run, and give its result. Running it again comes back to the"
+        "\nsame run. An agent takes a prompt; a workflow takes its payload as YAML or JSON, or by --input.",
         epilog='Example:\n  %polos_run bot "What is the weather?"\n  %%polos_run bot --as answer\n  Compare {{ a }}.',
     )
     add = parser.add_argument
-    add("agent", metavar="AGENT", help="an agent, by its name or id")
+    add("agent", metavar="AGENT", help="an agent or a workflow, by its name or id")
     add("prompt", metavar="PROMPT", nargs="*", help="the message; in a cell magic it is the body")
     add("--as", dest="bind", metavar="VAR", help="bind the result to a variable")
     add("-s", "--session", "--conversation", metavar="ID", help="the conversation it belongs to; new starts one")
     add("--fresh", nargs="?", action="append", metavar="STEP", help="execute again: all, or --fresh=STEP")
     add("--timeout", type=float, metavar="S", help="seconds for the whole run")
     add("--render", choices=["auto", "live", "static", "plain"], help="how the run is shown")
+    add("--input", metavar="EXPR", help="the input or payload: a Python expression")
+    add("-n", "--dry-run", action="store_true", help="say what would be executed and what it would cost; run nothing")
     add("-q", "--quiet", action="store_true", help="show nothing")
     _add_common(add)
     return parser
@@ -230,4 +253,4 @@ def _add_common(add: Callable[..., Any]) -> None:
     add("--no-interp", action="store_true", help="leave {{ }} alone")
 
 
-AGENT, TOOL, RUN = agent_parser(), tool_parser(), run_parser()
+AGENT, TOOL, WORKFLOW, RUN = agent_parser(), tool_parser(), workflow_parser(), run_parser()

@@ -40,10 +40,10 @@ def agent_card(agent_info: Mapping[str, Any]) -> Bundle:
 
 
 def tool_card(info: Mapping[str, Any]) -> Bundle:
-    """The output of `%%polos_tool`.
+    """The output of `%%polos_tool` and `%%polos_workflow`.
 
-    Takes `id`, `signature`, `description`, `effect`, `approval`, `version` (a short hash), `note` and `changed`; all
-    but `id` may be missing.
+    Takes `id`, `kind` ("tool"), `signature`, `description`, `effect`, `approval`, `state`, `version` (a short hash),
+    `note` and `changed`; all but `id` may be missing.
     """
     rows = [
         (label, str(info[key]))
@@ -52,10 +52,11 @@ def tool_card(info: Mapping[str, Any]) -> Bundle:
             ("says", "description"),
             ("effect", "effect"),
             ("approval", "approval"),
+            ("state", "state"),
         )
         if info.get(key)
     ]
-    return _card([str(info.get("id") or "tool"), "tool"], rows, info, info.get("version"))
+    return _card([str(info.get("id") or "tool"), str(info.get("kind") or "tool")], rows, info, info.get("version"))
 
 
 def error_card(title: str, sentence: str, hint: str = "") -> Bundle:

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from polos_nb.errors import ConfigurationError
-from polos_nb.notebook import commands_approve, commands_cassette, commands_reports, commands_runs, commands_setup
+from polos_nb.notebook import (
+    commands_again,
+    commands_approve,
+    commands_cassette,
+    commands_reports,
+    commands_runs,
+    commands_setup,
+)
 from polos_nb.notebook.arguments import Namespace, Parser, did_you_mean, split_line
 from polos_nb.notebook.session import NotebookSession
 from polos_nb.notebook.tables import Shown
@@ -27,6 +34,10 @@ VERBS: dict[str, Verb] = {
     "show": Verb("one run: its steps, and the runs they started", commands_runs.SHOW, commands_runs.show, runs=1),
     "why": Verb("why each step was executed: what changed", commands_reports.WHY, commands_reports.why, runs=1),
     "diff": Verb("two runs side by side", commands_reports.DIFF, commands_reports.diff, runs=2),
+    "plan": Verb("what a run would execute and cost, before it runs", commands_again.PLAN, commands_again.plan),
+    "fork": Verb("a new run with one answer edited", commands_again.FORK, commands_again.fork, runs=1),
+    "resume": Verb("go on with a run", commands_again.RESUME, commands_again.resume, runs=1),
+    "stop": Verb("stop a run", commands_again.STOP, commands_again.stop, runs=1),
     "approve": Verb("answer what a run waits for", commands_approve.APPROVE, commands_approve.approve, runs=1),
     "export": Verb("runs as a file", commands_reports.EXPORT, commands_reports.export, runs=9),
     "cache": Verb("what the store holds; clear it", commands_runs.CACHE, commands_runs.cache, ("stats", "clear", "gc")),
@@ -64,7 +75,8 @@ def overview() -> Shown:
     rows = [
         ("%%polos_agent NAME", "define an agent; the body is its system prompt"),
         ("%%polos_tool", "define a tool; the body is one Python function"),
-        ('%polos_run AGENT "prompt"', "run an agent; %%polos_run takes the prompt as its body"),
+        ("%%polos_workflow", "define a durable workflow; the body is one Python function"),
+        ('%polos_run AGENT "prompt"', "run an agent or a workflow; %%polos_run takes the prompt as its body"),
         *((f"%polos {name}", verb.says) for name, verb in VERBS.items()),
     ]
     return Shown("polos_nb", (), rows, note="Each takes -h.")

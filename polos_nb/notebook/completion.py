@@ -10,13 +10,13 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, context_
 
 from polos_nb.models.prices import known_models
 from polos_nb.models.providers import PROVIDERS
-from polos_nb.notebook.arguments import AGENT, RUN, TOOL, Parser
+from polos_nb.notebook.arguments import AGENT, RUN, TOOL, WORKFLOW, Parser
 from polos_nb.notebook.commands import VERBS
-from polos_nb.notebook.lookup import agents_of, tools_of
+from polos_nb.notebook.lookup import agents_of, tools_of, workflows_of
 from polos_nb.notebook.session import SINGLETON
 
-_PARSERS = {"polos_agent": AGENT, "polos_run": RUN, "polos_tool": TOOL}
-_CELL = re.compile(r"^%%(polos_agent|polos_run|polos_tool)(?=\s|$)(.*)$")
+_PARSERS = {"polos_agent": AGENT, "polos_run": RUN, "polos_tool": TOOL, "polos_workflow": WORKFLOW}
+_CELL = re.compile(r"^%%(polos_agent|polos_run|polos_tool|polos_workflow)(?=\s|$)(.*)$")
 _LINE = re.compile(r"^[^#'\"]*?%(polos_run|polos)[ \t]+(.*)$")
 _OPEN = re.compile(r"(?<!\\)\{\{[ \t]*([^{}]*)$")
 
@@ -71,7 +71,7 @@ def suggest(
     if line == first:
         match = _CELL.match(before)
         return _arguments(_PARSERS[match[1]], match[2], names) if match is not None else None
-    if head[1] == "polos_tool":
+    if head[1] in ("polos_tool", "polos_workflow"):
         return None
     return _in_prose(before, names)
 
@@ -101,7 +101,7 @@ def _arguments(parser: Parser, text: str, names: Mapping[str, Any]) -> Suggestio
     if parser is AGENT and _listing_tools(past):
         return _value(parser, "-t", fragment, names)
     if parser is RUN and not [token for token in past if not token.startswith("-")]:
-        return _starting(sorted(agents_of(names)), fragment)
+        return _starting(sorted({*agents_of(names), *workflows_of(names)}), fragment)
     return Suggestions([], fragment)
 
 

@@ -1,18 +1,17 @@
-"""Makes agents and tools of cells: what `%%polos_agent` and `%%polos_tool` do."""
+"""Makes agents of cells: what `%%polos_agent` does."""
 
 from __future__ import annotations
 
-import ast
 import importlib
-import inspect
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from polos_nb.agents import Agent
-from polos_nb.errors import ConfigurationError, DefinitionError
+from polos_nb.errors import ConfigurationError
 from polos_nb.models.providers import get_provider
-from polos_nb.notebook.arguments import AGENT, TOOL, Namespace, did_you_mean, params_of, variable_name
+from polos_nb.notebook.arguments import AGENT, Namespace, did_you_mean, params_of, variable_name
+from polos_nb.notebook.definitions_code import signature_of
 from polos_nb.notebook.interpolate import Interpolated, interpolate, strip_markers
 from polos_nb.notebook.lookup import find_tool, find_type
 from polos_nb.stop_conditions import (
@@ -105,92 +104,6 @@ def agent_info(agent: Agent, name: str = "", echo: Mapping[str, str] | None = No
         "definition": agent.__polos_version__()[:8],
         "note": "the offline demo model: no model is called" if agent.provider == "demo" else "",
     }
-
-
-def tool_info(tool: Tool) -> dict[str, Any]:
-    """What a tool's card shows."""
-    return {
-        "id": tool.id,
-        "signature": signature_of(tool),
-        "description": tool.description,
-        "effect": tool.effect,
-        "version": tool.version().digest[:8],
-    }
-
-
-def signature_of(tool: Tool) -> str:
-    """A tool as it is called, without the context and the notebook's own module name."""
-    try:
-        signature = inspect.signature(tool.func)
-    except (TypeError, ValueError):
-        return f"{tool.id}(...)"
-    parameters = [p for p in signature.parameters.values() if p.name != "ctx"]
-    text = f"{tool.id}{signature.replace(parameters=parameters)}".replace("__main__.", "")
-    return re.sub(r" at 0x[0-9a-f]+", "", text)
-
-
-def define_tool(line: str, body: str, ip: Any) -> Tool:
-    """Execute a `%%polos_tool` cell in the notebook and bind its function's name to the tool.
-
-    Raises DefinitionError, with the remedy, when there is not exactly one public function, or another tool has the id.
-    """
-    __tracebackhide__ = True
-    given = TOOL.parse_line(line)
-    try:
-        tree = ast.parse(body)
-    except SyntaxError as error:
-        raise DefinitionError(f"%%polos_tool: line {error.lineno} of the body is not Python: {error.msg}") from None
-    function = _public_function(tree)
-    # The compiler's cache is what inspect.getsource and tracebacks look into.
-    filename = ip.compile.cache(body, ip.execution_count, raw_code=body)
-    names = ip.user_ns
-    missing = object()
-    before = names.get(function, missing)
-    exec(ip.compile(body, filename, "exec"), names)
-    try:
-        return _bind(given, function, names)
-    except BaseException:
-        if before is missing:
-            names.pop(function, None)
-        else:
-            names[function] = before
-        raise
-
-
-def _bind(given: Namespace, function: str, names: dict[str, Any]) -> Tool:
-    made = names[function]
-    tool = made if isinstance(made, Tool) else None
-    if tool is None:
-        tool = Tool(
-            given.id or given.name or function,
-            given.desc,
-            None,
-            made,
-            effect=given.effect,
-            version=given.version,
-            max_retries=given.retries,
-            timeout=given.timeout,
-        )
-    for name, other in list(names.items()):
-        same_id = isinstance(other, Tool) and not name.startswith("_") and other.id == tool.id
-        if same_id and other.__name__ != tool.__name__:
-            raise DefinitionError(
-                f"the tool id {tool.id!r} belongs to {name}; give this one another: %%polos_tool --id {function}"
-            )
-    names[function] = tool
-    return tool
-
-
-def _public_function(tree: ast.Module) -> str:
-    functions = [
-        node.name
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_")
-    ]
-    if len(functions) != 1:
-        found = f"found {', '.join(functions)}: start the names of helpers with _" if functions else "found none"
-        raise DefinitionError(f"%%polos_tool needs exactly one public function; {found}")
-    return functions[0]
 
 
 def _model(given: Any, provider: Any) -> tuple[str | None, str | None]:

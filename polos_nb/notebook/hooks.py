@@ -19,6 +19,7 @@ from polos_nb.notebook.session import NotebookSession
 from polos_nb.notebook.transformer import Transformer
 from polos_nb.runtime.run import StreamResult
 from polos_nb.tools import Tool
+from polos_nb.workflows import Workflow
 
 _NESTED_LOOP = "asyncio.run() cannot be called from a running event loop"
 
@@ -48,6 +49,7 @@ class Hooks:
         formatter = ip.display_formatter
         formatter.mimebundle_formatter.for_type(Agent, self._agent)
         formatter.mimebundle_formatter.for_type(Tool, self._tool)
+        formatter.mimebundle_formatter.for_type(Workflow, self._tool)
         formatter.mimebundle_formatter.for_type(AgentResult, result_bundle)
         formatter.mimebundle_formatter.for_type(StreamResult, self._stream)
         formatter.ipython_display_formatter.for_type(AgentResult, self._unless_shown)
@@ -67,7 +69,7 @@ class Hooks:
             with contextlib.suppress(ValueError):
                 ip.events.unregister(event, function)
         formatter = ip.display_formatter
-        for kind in (Agent, Tool, AgentResult, StreamResult):
+        for kind in (Agent, Tool, Workflow, AgentResult, StreamResult):
             formatter.mimebundle_formatter.pop(kind, None)
         for kind in (AgentResult, StreamResult):
             formatter.ipython_display_formatter.pop(kind, None)
@@ -76,7 +78,7 @@ class Hooks:
     def _agent(self, agent: Agent) -> Bundle:
         return agent_card(self._info(agent))
 
-    def _tool(self, tool: Tool) -> Bundle:
+    def _tool(self, tool: Tool | Workflow) -> Bundle:
         return tool_card(self._info(tool))
 
     def _stream(self, stream: StreamResult) -> Bundle:

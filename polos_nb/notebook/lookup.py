@@ -10,6 +10,7 @@ from polos_nb.agents import Agent
 from polos_nb.errors import ConfigurationError
 from polos_nb.notebook.arguments import did_you_mean
 from polos_nb.tools import Tool
+from polos_nb.workflows import Workflow
 
 
 def agents_of(names: Mapping[str, Any]) -> dict[str, Agent]:
@@ -20,6 +21,45 @@ def agents_of(names: Mapping[str, Any]) -> dict[str, Agent]:
 def tools_of(names: Mapping[str, Any]) -> dict[str, Tool]:
     """The tools of a notebook, by their Python names."""
     return _of(names, Tool)
+
+
+def workflows_of(names: Mapping[str, Any]) -> dict[str, Workflow]:
+    """The workflows of a notebook, by their Python names."""
+    return _of(names, Workflow)
+
+
+def find_runnable(name: str, names: Mapping[str, Any]) -> Agent | Workflow:
+    """The workflow or agent of that Python name, or of that id. Raises ConfigurationError."""
+    workflows = workflows_of(names)
+    for workflow in (workflows.get(name), *(one for one in workflows.values() if _same(one.id, name))):
+        if workflow is not None:
+            return workflow
+    if not isinstance(names.get(name), Agent) and workflows:
+        known = sorted({*agents_of(names), *workflows})
+        if not any(_same(agent.id, name) for agent in agents_of(names).values()) and name not in names:
+            raise ConfigurationError(f"there is no agent or workflow {name}{did_you_mean(name, known)}")
+    return find_agent(name, names)
+
+
+def evaluated(expression: str, names: Mapping[str, Any]) -> Any:
+    """The value of a Python expression in the notebook. Raises ConfigurationError."""
+    try:
+        return eval(compile(expression.strip(), "<--input>", "eval"), dict(names))
+    except Exception as error:
+        raise ConfigurationError(f"--input {expression}: {type(error).__name__}: {error}") from None
+
+
+def yaml_value(text: str, workflow_id: str) -> Any:
+    """A payload written as YAML or JSON. Raises ConfigurationError for what is neither."""
+    import yaml  # noqa: PLC0415 - only payloads that are written down need it
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        said = " ".join(str(error).split())
+        raise ConfigurationError(
+            f"the payload of {workflow_id} is neither YAML nor JSON: {said}; --input EXPR takes a Python value"
+        ) from None
 
 
 def find_agent(name: str, names: Mapping[str, Any]) -> Agent:

@@ -21,16 +21,17 @@ from traitlets import Bool, Enum, Unicode, observe
 from polos_nb.agents import Agent
 from polos_nb.models import litellm as litellm_model
 from polos_nb.models.providers import PROVIDERS, key_for
-from polos_nb.notebook import definitions
-from polos_nb.notebook.arguments import AGENT, RUN, TOOL, HelpAsked
+from polos_nb.notebook import definitions, definitions_code
+from polos_nb.notebook.arguments import AGENT, RUN, TOOL, WORKFLOW, HelpAsked
 from polos_nb.notebook.commands import OVERVIEW, run_command
 from polos_nb.notebook.failures import mistakes
 from polos_nb.notebook.hooks import Hooks
 from polos_nb.notebook.kernel_compat import in_kernel, watching
 from polos_nb.notebook.session import SINGLETON, NotebookSession, Options, detach
 from polos_nb.tools import Tool
+from polos_nb.workflows import Workflow
 
-_MAGICS = {"line": ("polos", "polos_run"), "cell": ("polos_agent", "polos_tool", "polos_run")}
+_MAGICS = {"line": ("polos", "polos_run"), "cell": ("polos_agent", "polos_tool", "polos_workflow", "polos_run")}
 
 # A trailing ; keeps a value from being shown. Not for magics whose body is prose: IPython would read that as Python to
 # find the ; and from Python 3.12 on an apostrophe in it is then an error.
@@ -145,7 +146,21 @@ class PolosMagics(Magics):
         __tracebackhide__ = True
         try:
             with mistakes(watching(self.shell)):
-                return definitions.define_tool(line, cell, self.shell)
+                return definitions_code.define_tool(line, cell, self.shell)
+        except HelpAsked as help_text:
+            print(help_text)  # noqa: T201
+            return None
+
+    @cell_magic
+    @no_var_expand
+    @output_can_be_silenced
+    @_documented(WORKFLOW.format_help())
+    def polos_workflow(self, line: str, cell: str) -> Workflow | None:
+        """Define a workflow."""
+        __tracebackhide__ = True
+        try:
+            with mistakes(watching(self.shell)):
+                return definitions_code.define_workflow(line, cell, self.shell)
         except HelpAsked as help_text:
             print(help_text)  # noqa: T201
             return None
@@ -168,7 +183,9 @@ class Extension:
 
     def _info(self, made: Any) -> dict[str, Any]:
         if isinstance(made, Tool):
-            return definitions.tool_info(made)
+            return definitions_code.tool_info(made)
+        if isinstance(made, Workflow):
+            return definitions_code.workflow_info(made)
         name, echo = self.session.echoes.get(made, ("", {}))
         return definitions.agent_info(made, name, echo)
 

@@ -64,12 +64,16 @@ class Static(Quiet):
 class Live:
     """An output that is there at once, follows the run, and is the static one at the end."""
 
-    def __init__(self, ip: Any, transcript: Transcript) -> None:
+    def __init__(self, ip: Any, transcript: Transcript, *, display_id: str = "") -> None:
         self._ip = ip
         self._transcript = transcript
-        self._display_id = uuid.uuid4().hex
+        self._display_id = display_id or uuid.uuid4().hex
         self._painted = 0.0
         self._version = -1
+
+    def again(self, transcript: Transcript) -> Live:
+        """Another run in the same output."""
+        return Live(self._ip, transcript, display_id=self._display_id)
 
     def begin(self) -> None:
         """Show the empty run."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import contextlib
 import sys
 import weakref
@@ -12,26 +10,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from polos_nb.agents import DEFAULT_TIMEOUT, Agent, AgentRunConfig
+from polos_nb.agents import DEFAULT_TIMEOUT, Agent, as_fresh
 from polos_nb.codec import digest
 from polos_nb.errors import ConfigurationError
 from polos_nb.messages import AgentResult
 from polos_nb.notebook.arguments import RUN, HelpAsked, Namespace, fresh_of, params_of, shadows, variable_name
-from polos_nb.notebook.failures import mistakes, one_line_only, stopped
+from polos_nb.notebook.failures import mistakes
 from polos_nb.notebook.interpolate import interpolate, strip_markers
-from polos_nb.notebook.kernel_compat import notebook_path, watching
-from polos_nb.notebook.lookup import find_agent
+from polos_nb.notebook.kernel_compat import in_kernel, notebook_path, watching
+from polos_nb.notebook.lookup import agents_of, evaluated, find_runnable, tools_of, workflows_of, yaml_value
 from polos_nb.notebook.painter import Painter, Quiet, painter_for
+from polos_nb.notebook.plan_page import plan_page
+from polos_nb.notebook.running import Prepared, Runner
 from polos_nb.runtime.client import set_default_runtime
+from polos_nb.runtime.invoking import planned
 from polos_nb.runtime.portal import portal
 from polos_nb.runtime.run import Run
 from polos_nb.runtime.runtime import Runtime
 from polos_nb.settings import Mode, Settings
 from polos_nb.stores.cassette import find_cassettes
+from polos_nb.workflows import Workflow
 
 SINGLETON = "_polos_nb"  # where a shell keeps its session
-_TICK = 0.04  # seconds; an awaiting kernel notices Stop only when its loop wakes up
-_STOP = 5.0  # seconds that a stopped run has to close its streams
+_PATIENCE = 30.0  # seconds that a cell waits for a time to come; for an answer it ends at once, since clicks come later
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,16 +46,6 @@ class Options:
     interpolation: str = "double"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A run that only has to be started."""
-
-    agent: Agent
-    config: AgentRunConfig
-    given: Namespace
-    silent: bool = False
-
-
 class NotebookSession:
     """What a shell keeps at `_polos_nb`. Raises ConfigurationError for an environment that cannot be used.
 
@@ -65,10 +56,9 @@ class NotebookSession:
         self.ip = ip
         self.options = options or Options()
         self.settings = Settings.from_environment()
-        self.active = 0
         self._cells = 0
         self.echoes: weakref.WeakKeyDictionary[Agent, tuple[str, dict[str, str]]] = weakref.WeakKeyDictionary()
-        self._shown: set[int] = set()
+        self.runner = Runner(ip, self._painter)
         self.runtime = self._make_runtime()
         set_default_runtime(self.runtime)
 
@@ -88,7 +78,11 @@ class NotebookSession:
     def _make_runtime(self) -> Runtime:
         settings = self.settings if self.options.cache else replace(self.settings, cache=False)
         mode = cast("Mode | None", self.options.mode or None)
-        return Runtime(mode=mode, settings=settings, watched=self.watched, cassettes=self._cassettes())
+        runtime = Runtime(
+            mode=mode, settings=settings, watched=self.watched, cassettes=self._cassettes(), patience=_PATIENCE
+        )
+        self.runner.watch(runtime)
+        return runtime
 
     def _cassettes(self) -> list[Path]:
         if self.settings.cassette:
@@ -112,7 +106,7 @@ class NotebookSession:
 
     def begin_cell(self, info: Any = None) -> None:
         """A cell begins: equal calls are counted anew."""
-        self._shown.clear()
+        self.runner.begin_cell()
         self.runtime.watched = self.watched
         self._cells += 1
         # Where nobody is watching, each cell is executed once, so each is another one.
@@ -126,44 +120,26 @@ class NotebookSession:
             self.runtime.close()
 
     # -- running ---------------------------------------------------------------------------------------------------
-    async def run_cell(self, line: str, body: str) -> AgentResult | None:
+    async def run_cell(self, line: str, body: str) -> Any:
         """Run a `%%polos_run` cell; what the rewritten cell awaits."""
         __tracebackhide__ = True
         return await self._awaited(line, body)
 
-    async def run_line(self, line: str) -> AgentResult | None:
+    async def run_line(self, line: str) -> Any:
         """Run a `%polos_run` line."""
         __tracebackhide__ = True
         return await self._awaited(line, None)
 
-    async def _awaited(self, line: str, body: str | None) -> AgentResult | None:
+    async def _awaited(self, line: str, body: str | None) -> Any:
         __tracebackhide__ = True
         prepared = self._prepare(line, body)
         if prepared is None:
             return None
-        run = self._new_run(prepared)
-        painter = self._painter(prepared, run)
-        self.active += 1
-        try:
-            self.runtime.start(prepared.config, timeout=_timeout(prepared), into=run)
-            painter.begin()
-            assert run.task is not None
-            while not run.task.done():
-                await asyncio.wait({run.task}, timeout=_TICK)
-                painter.tick()
-        except asyncio.CancelledError:
-            run.cancel()
-            if run.task is not None:
-                await asyncio.wait({run.task}, timeout=_STOP)
-            painter.end()
-            raise stopped(run.id) from None
-        finally:
-            self.active -= 1
-        return self._finish(prepared, run, painter)
+        if prepared.plan is not None:
+            return plan_page(await prepared.plan())
+        return await self.runner.awaited(prepared, watched=self.watched)
 
-    def run_blocking(
-        self, line: str, body: str | None = None, names: Mapping[str, Any] | None = None
-    ) -> AgentResult | None:
+    def run_blocking(self, line: str, body: str | None = None, names: Mapping[str, Any] | None = None) -> Any:
         """The same where nothing can be awaited: a background loop drives the run, this thread shows it.
 
         `names` are those of the function that the magic stands in, which win over the notebook's.
@@ -172,68 +148,63 @@ class NotebookSession:
         prepared = self._prepare(line, body, names)
         if prepared is None:
             return None
-        run = self._new_run(prepared)
-        painter = self._painter(prepared, run)
+        if prepared.plan is not None:
+            return plan_page(portal().run(prepared.plan()))
+        return self.runner.blocking(prepared, watched=self.watched)
 
-        async def drive() -> None:
-            self.runtime.start(prepared.config, timeout=_timeout(prepared), into=run)
-            assert run.task is not None
-            await asyncio.wait({run.task})
+    def resume_blocking(self, run_id: str, *, bind: str | None = None) -> Any:
+        """Go on with a run by its id, shown in this cell."""
+        __tracebackhide__ = True
+        declared = self.declared()
 
-        self.active += 1
-        try:
-            future = portal().submit(drive())
-            painter.begin()
-            while not concurrent.futures.wait([future], timeout=_TICK).done:
-                painter.tick()
-            future.result()
-        except KeyboardInterrupt:
-            run.cancel()
-            concurrent.futures.wait([future], timeout=_STOP)
-            painter.end()
-            raise stopped(run.id) from None
-        finally:
-            self.active -= 1
-        return self._finish(prepared, run, painter)
+        def start(run: Run) -> Run:
+            return self.runtime.resume(run_id, declared=declared, into=run, timeout=DEFAULT_TIMEOUT)
 
-    def _new_run(self, prepared: Prepared) -> Run:
-        return Run(prepared.agent.id, conversation_id=prepared.config.conversation_id)
+        return self.runner.blocking(Prepared(run=Run(run_id), start=start, bind=bind), watched=self.watched)
 
-    def _painter(self, prepared: Prepared, run: Run) -> Painter:
-        if prepared.given.quiet:
+    def fork_blocking(self, run_id: str, step: str, changes: Mapping[str, Any], *, bind: str | None = None) -> Any:
+        """Drive a fork of a run, shown in this cell."""
+        __tracebackhide__ = True
+        declared = self.declared()
+
+        def start(run: Run) -> Run:
+            return self.runtime.fork(run_id, step, changes, declared=declared, into=run, timeout=DEFAULT_TIMEOUT)
+
+        return self.runner.blocking(Prepared(run=Run(run_id), start=start, bind=bind), watched=self.watched)
+
+    def answered(self, run_id: str) -> None:
+        """A run has its answer: where this kernel watches over it, it goes on in its own output; else in this one."""
+        if run_id in self.runtime.waiting.runs and in_kernel(self.ip):
+            return
+        with contextlib.suppress(ConfigurationError):  # not declared here: the sentence of the answer is enough
+            self.resume_blocking(run_id)
+
+    def declared(self) -> dict[str, Any]:
+        """What the notebook's names declare, by id."""
+        names = self.ip.user_ns
+        found: list[Any] = [*tools_of(names).values(), *agents_of(names).values(), *workflows_of(names).values()]
+        return {item.id: item for item in found}
+
+    def was_shown(self, result: AgentResult) -> bool:
+        """Whether this cell has already shown the result; true once."""
+        return self.runner.was_shown(result)
+
+    @property
+    def active(self) -> int:
+        """How many cells are running something."""
+        return self.runner.active
+
+    def _painter(self, prepared: Prepared) -> Painter:
+        if prepared.quiet:
             return Quiet()
         with mistakes(self.watched):
             return painter_for(
                 self.ip,
-                run.transcript,
-                asked=prepared.given.render,
+                prepared.run.transcript,
+                asked=prepared.render,
                 default=self.options.render,
                 environment=self.settings.render,
             )
-
-    def _finish(self, prepared: Prepared, run: Run, painter: Painter) -> AgentResult | None:
-        __tracebackhide__ = True
-        assert run.task is not None
-        if run.task.cancelled():
-            painter.end()
-            raise stopped(run.id)
-        failure = run.task.exception()
-        painter.end(failure)
-        if failure is not None:
-            raise one_line_only(failure).with_traceback(None) from None
-        result: AgentResult = run.task.result()
-        if prepared.given.bind:
-            self.ip.user_ns[prepared.given.bind] = result
-        if prepared.silent:
-            return None
-        self._shown.add(id(result))  # the run's own output is the display; the value is only kept
-        return result
-
-    def was_shown(self, result: AgentResult) -> bool:
-        """Whether this cell has already shown the result; true once."""
-        known = id(result) in self._shown
-        self._shown.discard(id(result))
-        return known
 
     # -- preparing -------------------------------------------------------------------------------------------------
     def _prepare(self, line: str, body: str | None, names: Mapping[str, Any] | None = None) -> Prepared | None:
@@ -250,20 +221,63 @@ class NotebookSession:
         bare = line.rstrip()
         silent = body is None and bare.endswith(";")
         given = RUN.parse_line(bare.rstrip(";") if silent else bare)
-        agent = find_agent(given.agent, names)
+        found = find_runnable(given.agent, names)
         if given.bind:
             variable_name(given.bind, RUN.magic, "--as")
             if shadows(given.bind) and self.watched:
                 print(f"--as {given.bind} hides the builtin of that name", file=sys.stderr)  # noqa: T201
-        prompt = self._prompt(given, body, names)
+        _ = self.runtime.store  # a store that cannot be used is said before anything is shown
+        if isinstance(found, Workflow):
+            run, start, plan = self._workflow(found, given, body, names)
+        else:
+            run, start, plan = self._agent(found, given, body, names)
+        return Prepared(
+            run=run,
+            start=start,
+            plan=plan if given.dry_run else None,
+            bind=given.bind,
+            silent=silent,
+            cell=body is not None,
+            quiet=given.quiet,
+            render=given.render,
+        )
+
+    def _agent(self, agent: Agent, given: Namespace, body: str | None, names: Mapping[str, Any]) -> Any:
+        prompt = evaluated(given.input, names) if given.input else self._prompt(given, body, names)
         conversation = given.session
         if conversation == "new":  # the same cell comes back to the same conversation
             conversation = f"{agent.id}-{digest([agent.id, prompt])[:8]}"
         config = agent.with_input(
             prompt, session_id=conversation, fresh=fresh_of(given.fresh), **params_of(given.params, RUN.magic)
         )
-        _ = self.runtime.store  # a store that cannot be used is said before anything is shown
-        return Prepared(agent=agent, config=config, given=given, silent=silent)
+        return (
+            Run(agent.id, conversation_id=config.conversation_id),
+            lambda run: self.runtime.start(config, timeout=_timeout(given), into=run),
+            lambda: planned(self.runtime, config),
+        )
+
+    def _workflow(self, workflow: Workflow, given: Namespace, body: str | None, names: Mapping[str, Any]) -> Any:
+        payload = self._payload(workflow, given, body, names)
+        workflow.payload.check(payload)
+        options = {"conversation_id": given.session, "fresh": as_fresh(fresh_of(given.fresh))}
+        return (
+            Run(workflow.id, conversation_id=given.session),
+            lambda run: self.runtime.start_workflow(workflow, payload, timeout=_timeout(given), into=run, **options),
+            lambda: planned(self.runtime, workflow, payload, **options),
+        )
+
+    def _payload(self, workflow: Workflow, given: Namespace, body: str | None, names: Mapping[str, Any]) -> Any:
+        """A workflow's payload: the value of `--input`, else the body or the words as YAML, which JSON is part of."""
+        if given.input:
+            return evaluated(given.input, names)
+        text = " ".join(given.prompt)
+        if body is not None and body.strip():
+            text = strip_markers(body).strip()
+        if not text:
+            return None
+        if not given.no_interp and self.options.interpolation != "off":
+            text = interpolate(text, names).text
+        return yaml_value(text, workflow.id)
 
     def _prompt(self, given: Namespace, body: str | None, names: Mapping[str, Any]) -> str:
         text = " ".join(given.prompt)
@@ -278,8 +292,8 @@ class NotebookSession:
         return interpolate(text, names).text
 
 
-def _timeout(prepared: Prepared) -> float:
-    return prepared.given.timeout if prepared.given.timeout is not None else DEFAULT_TIMEOUT
+def _timeout(given: Namespace) -> float:
+    return given.timeout if given.timeout is not None else DEFAULT_TIMEOUT
 
 
 def attach(ip: Any) -> NotebookSession:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 _CELL = re.compile(r"^%%polos_run(?:[ \t]+(?P<line>.*))?$")
-_DEFINING = re.compile(r"^%%polos_(?:agent|tool)\b")
+_DEFINING = re.compile(r"^%%polos_(?:agent|tool|workflow)\b")
 _TARGET = "get_ipython()._polos_nb"
 _NESTED = frozenset({"run_cell_magic", "run_line_magic"})
 _CLOSED = (

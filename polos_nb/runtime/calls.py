@@ -75,9 +75,8 @@ class ToolCalls:
         except ArgumentsError as error:
             return str(error)
         step = tool_step(tool, arguments, key=f"{self._number}.{tool.id}[call_{place}]", chain=self._steps.chain)
-        return _Prepared(
-            tool, arguments, self._steps.reserve(step), reserve_approval(tool, arguments, self._steps, step)
-        )
+        approval = reserve_approval(tool, arguments, self._steps, step)  # it comes first in the trace, as it happens
+        return _Prepared(tool, arguments, self._steps.reserve(step), approval)
 
     async def _outcome(self, call: ToolCall, item: _Prepared | str) -> Outcome:
         if isinstance(item, str):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,8 @@ from polos_nb.durable.step_wait import answer_step
 from polos_nb.errors import DefinitionError, StoreError
 from polos_nb.messages import AgentResult
 from polos_nb.runtime.handles import ExecutionHandle, execution_data
-from polos_nb.runtime.invoking import invoke, result_of
+from polos_nb.runtime.invoking import invoke, planned, result_of
+from polos_nb.runtime.planning import PlanReport
 from polos_nb.runtime.portal import portal
 from polos_nb.runtime.queues import Queue
 from polos_nb.runtime.run import Run, StreamResult
@@ -200,6 +201,21 @@ class PolosClient:
             return True
         self.runtime.store.update_run(run.id, status="cancelled", error="stopped")
         return True
+
+    async def plan(self, target: Any, payload: Any = None, **options: Any) -> PlanReport:
+        """What a call would do, without executing anything: `client.plan(agent.with_input("..."))`,
+        `client.plan(workflow, payload)`. Options are those of `Workflow.run`."""
+        return await planned(self.runtime, target, payload, **options)
+
+    async def fork(
+        self, run_id: str, step_key: str, changes: Mapping[str, Any], *, timeout: float | None = None
+    ) -> ExecutionHandle:
+        """Start a new run that shares the steps of a run before one, whose answer is edited; returns its handle.
+
+        `changes` maps paths into the answer to values: `{"text": "No."}` for what a model said, `{"result.city":
+        "Rome"}` for a tool's result, `{"arguments.city": "Rome"}` for a call, `{"approved": False}` for a decision.
+        """
+        return await self.runtime.handle(self.runtime.fork(run_id, step_key, changes, timeout=timeout))
 
     async def result_of(self, execution_id: str) -> Any:
         """Wait for the end of a run and return its result. Raises what it raised; RunError for another process's."""

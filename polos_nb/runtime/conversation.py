@@ -48,6 +48,14 @@ class Conversations:
         self._cell = cell
         self._asked.clear()
 
+    def remembered(self) -> Counter[tuple[str, str, str]]:
+        """What was asked in this cell, for `recall`."""
+        return Counter(self._asked)
+
+    def recall(self, asked: Counter[tuple[str, str, str]]) -> None:
+        """Forget what was asked since."""
+        self._asked = asked
+
     def place(self, conversation_id: str, target_id: str, input: str) -> Place:
         """The turn that this call is. `input` is the canonical text of the input."""
         nth = self._asked[conversation_id, target_id, input]

@@ -223,7 +223,7 @@ class Driver:
             turn=place.turn if place else None,
             previous=place.previous if place else None,
             forked_from=drive.forked_from,
-            options=kept_options(target.provider, target.model, None),
+            options=kept_options(target.provider, target.model, target.call),
             **{**_above(drive.outer), **drive.above},
         )
         while True:
@@ -269,7 +269,7 @@ class Driver:
                 result=shown.text,
                 error=None,
                 usage=kept_usage(usage),
-                options=kept_options(target.provider, target.model, result),
+                options=kept_options(target.provider, target.model, target.call, result),
                 state=now.state_text(book.redactor),
                 finished_at=time.time(),
             )

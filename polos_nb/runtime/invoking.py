@@ -12,7 +12,9 @@ from polos_nb.codec import decode
 from polos_nb.errors import ConfigurationError, RunError
 from polos_nb.runtime.children import agent_config
 from polos_nb.runtime.handles import ExecutionHandle
+from polos_nb.runtime.planning import PlanReport
 from polos_nb.runtime.runtime import Runtime
+from polos_nb.runtime.targets import agent_target, tool_target, workflow_target
 from polos_nb.tools import Tool, payload_arguments
 from polos_nb.workflows import Workflow
 
@@ -60,6 +62,20 @@ async def invoke(
         known = ", ".join(sorted(registry.declared())) or "none"
         raise ConfigurationError(f"there is no workflow, agent or tool {target!r}; declared are: {known}")
     return await runtime.handle(run)
+
+
+async def planned(runtime: Runtime, target: Any, payload: Any = None, **options: Any) -> PlanReport:
+    """What a call would do; see `PolosClient.plan`."""
+    found = registry.find(target) if isinstance(target, str) else target
+    if isinstance(found, Agent):
+        found = agent_config(found, payload)
+    if isinstance(found, AgentRunConfig):
+        return await runtime.plan(agent_target(found, runtime.settings), found.agent)
+    if isinstance(found, Tool):
+        return await runtime.plan(tool_target(found, payload_arguments(found, payload), None, None, False), found)
+    if isinstance(found, Workflow):
+        return await runtime.plan(workflow_target(found, payload, **options), found)
+    raise ConfigurationError(f"{target!r} cannot be planned; give agent.with_input('...'), or a workflow and a payload")
 
 
 async def result_of(runtime: Runtime, run_id: str) -> Any:

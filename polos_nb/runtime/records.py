@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -50,10 +50,11 @@ def kept_usage(usage: Usage) -> str:
     return usage.model_dump_json(exclude_none=True)
 
 
-def kept_options(provider: str, model: str, result: Any) -> str:
-    """What a list of runs wants to know beside the columns, as JSON."""
+def kept_options(provider: str, model: str, call: Mapping[str, Any], result: Any = None) -> str:
+    """What a list of runs wants to know beside the columns, and what it takes to drive the run again, as JSON."""
     reason = getattr(result, "stop_reason", "end")
-    return orjson.dumps({"provider": provider, "model": model, "stop_reason": reason}).decode()
+    kept = {"provider": provider, "model": model, "stop_reason": reason}
+    return orjson.dumps(kept | ({"call": dict(call)} if call else {})).decode()
 
 
 def run_started(run: RunRecord) -> RunStarted:

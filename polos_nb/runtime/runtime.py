@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,18 +13,22 @@ from typing import Any
 from polos_nb import ambient
 from polos_nb.agents import AgentRunConfig
 from polos_nb.codec import digest
+from polos_nb.durable.plan import Plan
 from polos_nb.errors import ConfigurationError, StoreError, Suspended
+from polos_nb.runtime.again import place_again, target_of
 from polos_nb.runtime.children import Host
 from polos_nb.runtime.conversation import Conversations, Place
 from polos_nb.runtime.driver import Drive, Driver
+from polos_nb.runtime.forking import fork
 from polos_nb.runtime.handles import ExecutionHandle, handle_of_run
+from polos_nb.runtime.planning import PlanReport, report
 from polos_nb.runtime.queues import Queues, lane_of
 from polos_nb.runtime.records import transcript_from_records
 from polos_nb.runtime.run import Run
 from polos_nb.runtime.targets import Target, agent_target, tool_target, workflow_target
 from polos_nb.runtime.waiting import Waiting
 from polos_nb.settings import MEMORY, Mode, Settings
-from polos_nb.stores.base import Store
+from polos_nb.stores.base import RunRecord, Store
 from polos_nb.stores.cassette import Cassette
 from polos_nb.stores.memory import MemoryStore
 from polos_nb.stores.sqlite import SqliteStore
@@ -130,9 +135,7 @@ class Runtime:
 
     def transcript_of(self, run_id: str) -> Transcript:
         """What a reader sees of a run, from its records. Raises StoreError for an unknown run."""
-        run = self.store.get_run(run_id)
-        if run is None:
-            raise StoreError(f"there is no run {run_id} in {self.store.location}; see %polos runs")
+        run = self._record(run_id)
         return transcript_from_records(run, self.store.trace(run.id), self.store)
 
     # -- starting ----------------------------------------------------------------------------------
@@ -176,9 +179,12 @@ class Runtime:
         timeout: float | None = None,
         *,
         lineage: str | None = None,
-        forked_from: str | None = None,
+        place: Place | None = None,
     ) -> Run:
-        """Drive a target as a task on the running loop; returns at once."""
+        """Drive a target as a task on the running loop; returns at once.
+
+        With a `lineage`, and the run's `place` in its conversation, it goes on with the newest run of that lineage.
+        """
         run = into or Run(target.id, conversation_id=target.conversation_id)
         talk = target.conversation_id if target.kind == "agent" else None
         if talk in self._talking:
@@ -186,7 +192,7 @@ class Runtime:
                 f"conversation {talk!r} has a turn in progress; await it before the next: turns follow each other"
             )
         # The identity is taken now, in calling order, not when the task happens to begin.
-        place = self.place_of(target)
+        place = place or (self.place_of(target) if lineage is None else None)
         inside = ambient.inside.get()
         drive = Drive(
             target=target,
@@ -195,7 +201,6 @@ class Runtime:
             place=place,
             timeout=timeout,
             outer=inside.outer if inside is not None else None,
-            forked_from=forked_from,
         )
         task = self._begin(drive)
         if talk is not None:
@@ -231,6 +236,63 @@ class Runtime:
         again = drive.anew()
         self._begin(again)
         return again.run
+
+    def resume(
+        self,
+        run_id: str,
+        *,
+        declared: Mapping[str, Any] | None = None,
+        into: Run | None = None,
+        timeout: float | None = None,
+    ) -> Run:
+        """Go on with a run by its id, in whichever process. `declared` are declarations by id, beside the registry's.
+
+        Raises StoreError for an unknown run, ConfigurationError for what is not declared here.
+        """
+        record = self._record(run_id)
+        if record.root is not None:
+            raise ConfigurationError(f"run {run_id} is inside run {record.root}; resume that one")
+        self.waiting.forget(record.lineage)
+        target = target_of(record, self.settings, declared)
+        return self.launch(target, into, timeout, lineage=record.lineage, place=place_again(record, self.store))
+
+    def fork(
+        self,
+        run_id: str,
+        step_key: str,
+        changes: Mapping[str, Any],
+        *,
+        declared: Mapping[str, Any] | None = None,
+        into: Run | None = None,
+        timeout: float | None = None,
+    ) -> Run:
+        """Drive a fork of a run: the steps before `step_key` are shared, its answer is edited; see `forking.fork`."""
+        record = self._record(run_id)
+        target = target_of(record, self.settings, declared)
+        if self.mode not in ("live", "record"):
+            raise ConfigurationError(f"a fork executes steps, which mode {self.mode} does not")
+        made = fork(self.store, record, step_key, changes).run
+        return self.launch(target, into, timeout, lineage=made.lineage, place=place_again(record, self.store))
+
+    async def plan(self, target: Target, declaration: Any) -> PlanReport:
+        """What driving a target would do, without executing or writing anything. `declaration` is its agent, tool or
+        workflow."""
+        plan = Plan()
+        run = Run(target.id, conversation_id=target.conversation_id)
+        asked, talked = Counter(self._asked), self.conversations.remembered()
+        place = self.place_of(target)
+        drive = Drive(target=target, run=run, lineage=self._lineage(target, place), place=place, plan=plan)
+        self._asked = asked  # a plan is no call: the next one is the one that was planned
+        self.conversations.recall(talked)
+        with contextlib.suppress(Suspended):
+            await self.driver.drive(drive)
+        return report(plan, run.transcript, declaration, self.store, max_steps=self.settings.max_steps)
+
+    def _record(self, run_id: str) -> RunRecord:
+        record = self.store.get_run(run_id)
+        if record is None:
+            raise StoreError(f"there is no run {run_id} in {self.store.location}; see %polos runs")
+        return record
 
     async def start_beside(self, drive: Drive) -> ExecutionHandle:
         """Drive something as a task of its own; returns when its run is known."""

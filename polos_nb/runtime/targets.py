@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import orjson
 from pydantic import BaseModel, ValidationError
 
 from polos_nb import ambient
 from polos_nb.agents import AgentRunConfig
-from polos_nb.codec import canonical, digest
+from polos_nb.codec import canonical, digest, to_plain
 from polos_nb.durable.context import StepMethods, WorkflowContext
 from polos_nb.durable.state import StateKeeper
 from polos_nb.durable.steps import StepFailure, Steps
@@ -58,7 +59,8 @@ class Pass:
 class Target:
     """What a run drives. `input` is its canonical text without secrets; `body` does the work.
 
-    `lane` is where it queues, if anywhere.
+    `lane` is where it queues, if anywhere. `call` is what else a record must keep, as plain data, so that the run can
+    be driven again by its id.
     """
 
     id: str
@@ -72,6 +74,7 @@ class Target:
     fresh: bool | frozenset[str] = False
     initial_state: Callable[[], BaseModel] | None = None
     lane: Lane | None = None
+    call: dict[str, Any] = field(default_factory=dict)
 
     def with_fresh(self, fresh: bool | frozenset[str]) -> Target:
         """The same with other steps to be fresh."""
@@ -99,6 +102,7 @@ def agent_target(config: AgentRunConfig, settings: Settings) -> Target:
         conversation_id=config.conversation_id,
         user_id=config.user_id,
         fresh=config.fresh,
+        call=_kept_call(config.user_id, params=_sayable(config.kwargs)),
     )
 
 
@@ -131,6 +135,7 @@ def tool_target(
         conversation_id=conversation_id,
         user_id=user_id,
         fresh=fresh,
+        call=_kept_call(user_id),
     )
 
 
@@ -183,7 +188,23 @@ def workflow_target(
         fresh=fresh,
         initial_state=make_state,
         lane=lane,
+        call=_kept_call(user_id, state=initial_state is not None),
     )
+
+
+def _kept_call(user_id: str | None, **more: Any) -> dict[str, Any]:
+    return {name: value for name, value in {"user_id": user_id, **more}.items() if value}
+
+
+def _sayable(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What went to the provider, as plain data without secrets; what has no such form is left out."""
+    out: dict[str, Any] = {}
+    for name, value in params.items():
+        try:
+            out[name] = orjson.loads(redactor().redact(orjson.dumps(to_plain(value)).decode()))
+        except (CodecError, TypeError, ValueError):
+            continue
+    return out
 
 
 def _initial_state(workflow: Workflow, given: Any) -> Callable[[], BaseModel] | None:

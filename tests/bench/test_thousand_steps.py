@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -111,15 +112,23 @@ def test_a_thousand_steps(tmp_path: Path) -> None:
         pytest.skip("the peers are not installed")
 
 
-def test_a_thousand_steps_in_a_file_of_a_million(tmp_path: Path) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder that is emptied at once: pytest would keep gigabytes for a while."""
+    yield tmp_path
+    for file in tmp_path.iterdir():
+        file.unlink()
+
+
+def test_a_thousand_steps_in_a_file_of_a_million(folder: Path) -> None:
     """A million older steps in the file change nothing that matters."""
-    old = {"raw": tmp_path / "raw.db", "ours": tmp_path / "ours.db"}
+    old = {"raw": folder / "raw.db", "ours": folder / "ours.db"}
     _old_raw(old["raw"])
     _old_ours(old["ours"])
     sizes = {name: file.stat().st_size / 2**20 for name, file in old.items()}
     times: Times = defaultdict(list)
     for number in range(ROUNDS):
-        empty = tmp_path / f"empty-{number}.db"
+        empty = folder / f"empty-{number}.db"
         _round(times, {"polos_nb full": (sys.executable, empty)}, f"run-{number}")
         new: Times = defaultdict(list)
         _round(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,52 +12,8 @@ from polos_nb import Agent, ScriptedModel, Suspended, Turn, WorkflowContext, too
 from polos_nb.models.base import ModelRequest
 from polos_nb.stores.base import StepRecord
 from polos_nb.stores.sqlite import SqliteStore
+from tests.crash.mortal import Died, MortalStore
 from tests.runtime.support import Process, calls, results
-
-WRITES = frozenset(
-    {"new_run", "update_run", "claim_run", "release_run", "start_step", "finish_step", "set_trace", "put_messages"}
-    | {"put_blobs"}
-)
-
-
-class Died(BaseException):
-    """The end of the process."""
-
-
-class MortalStore:
-    """A store whose process ends at the write number `at` (from 1), before or after it is committed."""
-
-    def __init__(self, store: SqliteStore, at: int = 0, *, after: bool = False) -> None:
-        self.store = store
-        self.location = store.location
-        self.writes: list[str] = []
-        self.dead = False
-        self._at = at
-        self._after = after
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self.store, name)
-        return self._wrapped(name, method) if callable(method) else method
-
-    def _wrapped(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if self.dead:
-                raise Died
-            if name not in WRITES:
-                return method(*args, **kwargs)
-            self.writes.append(name)
-            last = len(self.writes) == self._at
-            if last and not self._after:
-                self.dead = True
-                raise Died
-            value = method(*args, **kwargs)
-            if last:
-                self.dead = True
-                raise Died
-            return value
-
-        return call
-
 
 class Program:
     """Two turns of a conversation: parallel tools, a durable call inside one, a write, and a turn that only talks."""

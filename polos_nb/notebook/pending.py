@@ -1,0 +1,63 @@
+"""The value of a cell whose run waits for an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from typing import Any
+
+from polos_nb.errors import PolosError, Suspended
+
+_POLL_SECONDS = 0.05
+
+
+class PendingRun:
+    """A run that waits. Its attributes raise, saying what it waits for; once it is over, they are the result's.
+
+    `await pending` waits for the result.
+    """
+
+    def __init__(self, failure: Suspended) -> None:
+        self._failure: BaseException = failure
+        self._result: Any = None
+        self._state = "waiting"
+
+    @property
+    def run_id(self) -> str:
+        """The run, such as "r12"."""
+        return str(getattr(self._failure, "run_id", ""))
+
+    def waits_again(self, failure: Suspended) -> None:
+        """The run went on and waits at another step."""
+        self._failure = failure
+
+    def settle(self, result: Any) -> None:
+        """The run is over."""
+        self._result, self._state = result, "done"
+
+    def fail(self, failure: BaseException) -> None:
+        """The run has failed, or was stopped."""
+        self._failure, self._state = failure, "failed"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if self._state == "done":
+            return getattr(self._result, name)
+        raise PolosError(f"{name} is not there yet: {self._failure}")
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> Any:
+        while self._state == "waiting":  # noqa: ASYNC110 - another thread may settle it
+            await asyncio.sleep(_POLL_SECONDS)
+        if self._state == "failed":
+            raise PolosError(str(self._failure)) from self._failure
+        return self._result
+
+    def __repr__(self) -> str:
+        if self._state == "done":
+            return repr(self._result)
+        waiting = ", ".join(getattr(self._failure, "waiting", ()))
+        return f"PendingRun({self.run_id!r}, {f'waiting at {waiting}' if self._state == 'waiting' else 'failed'})"

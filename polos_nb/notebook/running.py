@@ -1,0 +1,190 @@
+"""How a prepared run is started, shown, waited for and ended in a cell, and how it goes on after the cell."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from polos_nb.errors import Suspended
+from polos_nb.messages import AgentResult
+from polos_nb.notebook.failures import one_line_only, stopped
+from polos_nb.notebook.kernel_compat import in_kernel
+from polos_nb.notebook.painter import Live, Painter
+from polos_nb.notebook.pending import PendingRun
+from polos_nb.runtime.planning import PlanReport
+from polos_nb.runtime.portal import portal
+from polos_nb.runtime.run import Run
+from polos_nb.runtime.runtime import Runtime
+
+_TICK = 0.04  # seconds; an awaiting kernel notices Stop only when its loop wakes up
+_STOP = 5.0  # seconds that a stopped run has to close its streams
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A run that only has to be started: into which `Run`, and how; what it is bound to; whether its value is shown."""
+
+    run: Run
+    start: Callable[[Run], Any]
+    plan: Callable[[], Coroutine[Any, Any, PlanReport]] | None = None
+    bind: str | None = None
+    silent: bool = False
+    cell: bool = False
+    quiet: bool = False
+    render: str | None = None
+
+
+@dataclass(frozen=True)
+class _Left:
+    """A run that was left waiting, with what shows it."""
+
+    prepared: Prepared
+    painter: Painter
+    pending: PendingRun
+
+
+class Runner:
+    """Runs of one shell's cells. `names` are the notebook's."""
+
+    def __init__(self, ip: Any, painter_of: Callable[[Prepared], Painter]) -> None:
+        self.active = 0
+        self._ip = ip
+        self._painter_of = painter_of
+        self._shown: set[int] = set()
+        self._left: dict[int, _Left] = {}
+        self._followers: set[asyncio.Task[None]] = set()
+
+    def watch(self, runtime: Runtime) -> None:
+        """Show runs of this runtime that go on after their cell."""
+        runtime.waiting.on_resume.append(self._resumed)
+
+    def begin_cell(self) -> None:
+        """A cell begins."""
+        self._shown.clear()
+
+    def was_shown(self, result: AgentResult) -> bool:
+        """Whether this cell has already shown the result; true once."""
+        known = id(result) in self._shown
+        self._shown.discard(id(result))
+        return known
+
+    async def awaited(self, prepared: Prepared, *, watched: bool) -> Any:
+        """Run it on the running loop."""
+        __tracebackhide__ = True
+        run = prepared.run
+        painter = self._painter_of(prepared)
+        self.active += 1
+        try:
+            prepared.start(run)
+            painter.begin()
+            assert run.task is not None
+            while not run.task.done():
+                await asyncio.wait({run.task}, timeout=_TICK)
+                painter.tick()
+        except asyncio.CancelledError:
+            run.cancel()
+            if run.task is not None:
+                await asyncio.wait({run.task}, timeout=_STOP)
+            painter.end()
+            raise stopped(run.id) from None
+        finally:
+            self.active -= 1
+        return self._finish(prepared, painter, watched)
+
+    def blocking(self, prepared: Prepared, *, watched: bool) -> Any:
+        """Run it where nothing can be awaited: a background loop drives it, this thread shows it."""
+        __tracebackhide__ = True
+        run = prepared.run
+        painter = self._painter_of(prepared)
+
+        async def drive() -> None:
+            prepared.start(run)
+            assert run.task is not None
+            await asyncio.wait({run.task})
+
+        self.active += 1
+        try:
+            future = portal().submit(drive())
+            painter.begin()
+            while not concurrent.futures.wait([future], timeout=_TICK).done:
+                painter.tick()
+            future.result()
+        except KeyboardInterrupt:
+            run.cancel()
+            concurrent.futures.wait([future], timeout=_STOP)
+            painter.end()
+            raise stopped(run.id) from None
+        finally:
+            self.active -= 1
+        return self._finish(prepared, painter, watched)
+
+    def _finish(self, prepared: Prepared, painter: Painter, watched: bool) -> Any:
+        __tracebackhide__ = True
+        run = prepared.run
+        assert run.task is not None
+        if run.task.cancelled():
+            painter.end()
+            raise stopped(run.id)
+        failure = run.task.exception()
+        painter.end(failure)
+        if isinstance(failure, Suspended) and watched:
+            return self._leave(prepared, painter, failure)
+        if failure is not None:
+            raise one_line_only(failure).with_traceback(None) from None
+        return self._value(prepared, run.task.result())
+
+    def _value(self, prepared: Prepared, result: Any) -> Any:
+        if prepared.bind:
+            self._ip.user_ns[prepared.bind] = result
+        if prepared.silent:
+            return None
+        if isinstance(result, AgentResult):
+            self._shown.add(id(result))  # the run's own output is the display; the value is only kept
+            return result
+        return None if prepared.cell else result  # other values would be shown a second time
+
+    # -- runs that wait -----------------------------------------------------------------------------------------------
+    def _leave(self, prepared: Prepared, painter: Painter, failure: Suspended) -> None:
+        """The cell ends, and the run waits: its variable says so until it has the result."""
+        pending = PendingRun(failure)
+        self._left[id(prepared.run)] = _Left(prepared, painter, pending)
+        if prepared.bind:
+            self._ip.user_ns[prepared.bind] = pending
+
+    def _resumed(self, before: Run, after: Run) -> None:
+        """A run goes on: show it where it was shown, on the loop that drives it."""
+        left = self._left.pop(id(before), None)
+        if left is None:
+            return
+        painter = left.painter
+        if isinstance(painter, Live):
+            painter = painter.again(after.transcript)
+        task = asyncio.get_running_loop().create_task(self._follow(left, painter, after))
+        self._followers.add(task)
+        task.add_done_callback(self._followers.discard)
+
+    async def _follow(self, left: _Left, painter: Painter, run: Run) -> None:
+        assert run.task is not None
+        showing = isinstance(painter, Live) and in_kernel(self._ip)
+        while not run.task.done():
+            await asyncio.wait({run.task}, timeout=_TICK)
+            if showing:
+                painter.tick()
+        failure: BaseException | None = asyncio.CancelledError() if run.task.cancelled() else run.task.exception()
+        if showing:
+            painter.end(None if run.task.cancelled() else failure)
+        if isinstance(failure, Suspended):
+            left.pending.waits_again(failure)
+            self._left[id(run)] = _Left(left.prepared, painter, left.pending)
+            return
+        if failure is not None:
+            left.pending.fail(failure)
+            return
+        result = run.task.result()
+        left.pending.settle(result)
+        name = left.prepared.bind
+        if name and self._ip.user_ns.get(name) is left.pending:
+            self._ip.user_ns[name] = result
