@@ -105,6 +105,10 @@ class Suspended(BaseException):
         self.run_id = run_id
         self.waiting = waiting
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback: nothing has gone wrong."""
+        return [f"Waiting: {self}"]
+
 
 class RunError(PolosError, RuntimeError):
     """A run failed; `run_id` names it for `%polos show`, `step_key` the step that failed."""

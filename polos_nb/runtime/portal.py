@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 _END = object()
+_CLOSE_SECONDS = 1.0  # that a stream has to be closed in
 
 
 class LoopThread:
@@ -70,7 +72,7 @@ class LoopThread:
     async def iterate(self, make: Callable[[], AsyncIterator[T]]) -> AsyncIterator[T]:
         """Drive an async iterator on this loop, and yield its items on the caller's.
 
-        Closing or cancelling the caller's side closes the iterator there, without waiting for it.
+        Closing or cancelling the caller's side closes the iterator there, and waits for that, but not for long.
         """
         here = asyncio.get_running_loop()
         items: asyncio.Queue[Any] = asyncio.Queue()
@@ -94,7 +96,19 @@ class LoopThread:
                 if close is not None:
                     await close()
 
-        future = self.submit(pump())
+        closed = asyncio.Event()
+
+        def tell() -> None:
+            if not here.is_closed():
+                here.call_soon_threadsafe(closed.set)
+
+        async def whole() -> None:
+            try:
+                await pump()
+            finally:
+                tell()
+
+        future = self.submit(whole())
         try:
             while True:
                 item = await items.get()
@@ -106,6 +120,8 @@ class LoopThread:
         finally:
             if not future.done():
                 future.cancel()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(closed.wait(), _CLOSE_SECONDS)
 
 
 class _Failure:

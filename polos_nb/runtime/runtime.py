@@ -16,6 +16,7 @@ from polos_nb.codec import digest
 from polos_nb.durable.plan import Plan
 from polos_nb.errors import ConfigurationError, StoreError, Suspended
 from polos_nb.runtime.again import place_again, target_of
+from polos_nb.runtime.announce import announce
 from polos_nb.runtime.children import Host
 from polos_nb.runtime.conversation import Conversations, Place
 from polos_nb.runtime.driver import Drive, Driver
@@ -210,6 +211,8 @@ class Runtime:
 
     def _begin(self, drive: Drive) -> asyncio.Task[Any]:
         run = drive.run
+        if self.patience is None and drive.outer is None:
+            announce(run, self.store.location)
         for listener in self.on_run:
             listener(run)
         task = asyncio.get_running_loop().create_task(self._driven(drive))
