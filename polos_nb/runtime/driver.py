@@ -16,7 +16,15 @@ from polos_nb.durable.book import Book, Superseded
 from polos_nb.durable.lot import Lot
 from polos_nb.durable.plan import Plan
 from polos_nb.durable.steps import Steps
-from polos_nb.errors import PolosError, StoreError, Suspended, WorkflowTimeoutError, one_line
+from polos_nb.errors import (
+    PolosError,
+    RunError,
+    StepExecutionError,
+    StoreError,
+    Suspended,
+    WorkflowTimeoutError,
+    one_line,
+)
 from polos_nb.messages import AgentResult
 from polos_nb.redaction import redactor
 from polos_nb.run_events import RunFinished, RunStarted
@@ -99,16 +107,15 @@ class Driver:
                 drive.limit = limit
                 async with self._runtime.queues.turn(drive.target.lane):
                     return await self._passes(drive)
-        except TimeoutError:
+        except TimeoutError as error:
             if not limit.expired():
+                raise _told(drive, error) from error
+            raise self._late(drive) from None
+        except Exception as error:
+            told = _told(drive, error)
+            if told is error:
                 raise
-            waiting = ", ".join(drive.lot.abandoned)
-            error = WorkflowTimeoutError(
-                run.id or None, drive.timeout, waiting=f"; it waits at {waiting}" if waiting else ""
-            )
-            if not waiting:
-                self._timed_out(drive, str(error))
-            raise error from None
+            raise told from error
         finally:
             run.close()
 
@@ -119,6 +126,16 @@ class Driver:
                     return await self._pass(drive, leases)
             except Superseded:
                 continue
+
+    def _late(self, drive: Drive) -> WorkflowTimeoutError:
+        """The error of a run whose time is up; one that waits goes on waiting."""
+        waiting = ", ".join(drive.lot.abandoned)
+        error = WorkflowTimeoutError(
+            drive.run.id or None, drive.timeout, waiting=f"; it waits at {waiting}" if waiting else ""
+        )
+        if not waiting:
+            self._timed_out(drive, str(error))
+        return error
 
     def _timed_out(self, drive: Drive, text: str) -> None:
         """What was noted as stopped has failed: nobody stopped it."""
@@ -313,6 +330,14 @@ class Driver:
             cached_steps=book.hits,
             seconds=time.monotonic() - began,
         )
+
+
+def _told(drive: Drive, error: Exception) -> Exception:
+    """What the caller of a run hears: a RunError for what a workflow's own code or one of its steps has raised."""
+    own = isinstance(error, StepExecutionError) or not isinstance(error, PolosError)
+    if drive.target.kind != "workflow" or drive.outer is not None or not own:
+        return error
+    return RunError(one_line(error, 2000), run_id=drive.run.id, step_key=getattr(error, "step_key", ""))
 
 
 def suspended(book: Book) -> Suspended:
