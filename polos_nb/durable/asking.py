@@ -51,6 +51,8 @@ async def parked(book: Book, place: Place, ready: Callable[[], T | None], *, unt
     with book.lot.parked(book.prefix + place.path, math.inf if until is None else until, ready):
         seen: int | None = None
         while True:
+            if book.lot.leaving:  # a nested run on another loop is left with the run around it
+                raise asyncio.CancelledError
             version = book.store.version()
             late = until is not None and time.time() >= until
             if version != seen or late:

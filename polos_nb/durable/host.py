@@ -27,6 +27,10 @@ class Child(Protocol):
         """The nested run, once it is known; "" for a tool, which needs none."""
 
     @property
+    def lineage(self) -> str:
+        """The lineage of the nested run, likewise."""
+
+    @property
     def usage(self) -> Usage | None:
         """The tokens it used, after its end."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 
+from polos_nb.runtime.records import NESTED
 from polos_nb.stores.base import StepRecord, Store, TraceRow
 from polos_nb.stores.cassette import Cassette
 
@@ -33,8 +34,11 @@ def record_lineages(
     """
     cassette = Cassette() if replace or not path.exists() else Cassette.load(path)
     runs = steps = 0
-    used = lineages if isinstance(lineages, Mapping) else dict.fromkeys(lineages, ())
-    for lineage, step_ids in used.items():
+    used = dict(lineages) if isinstance(lineages, Mapping) else dict.fromkeys(lineages, ())
+    waiting = list(used)
+    while waiting:
+        lineage = waiting.pop(0)
+        step_ids = used[lineage]
         run = store.newest_run(lineage)
         if run is None or run.status not in ("completed", "failed"):
             continue
@@ -43,8 +47,18 @@ def record_lineages(
         cassette.merge(run, rows, store.get_messages(run.id), _blobs(store, rows))
         runs += 1
         steps += len(rows)
+        for inside in _nested(rows):  # what happened in a step is shown with it
+            if inside not in used:
+                used[inside] = ()
+                waiting.append(inside)
     cassette.save(path)
     return Recorded(path, runs, steps)
+
+
+def _nested(rows: Sequence[tuple[TraceRow, StepRecord]]) -> list[str]:
+    """The lineages of the runs inside these steps."""
+    found = [orjson.loads(step.request or "{}").get("lineage") for _, step in rows if step.kind in NESTED]
+    return [lineage for lineage in found if isinstance(lineage, str)]
 
 
 def _others(

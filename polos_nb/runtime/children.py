@@ -58,7 +58,7 @@ class NestedRun:
         self.kind = target.kind
         self.usage: Usage | None = None
         self.wrote = False
-        self.run_id = ""
+        self.run_id = self.lineage = ""
         self._engine = engine
         self._target = target
         self._parts = parts
@@ -87,6 +87,7 @@ class NestedRun:
             plan=book.plan,
             lot=book.lot,
         )
+        self.lineage = drive.lineage
         try:
             return await self._engine.driver.drive(drive)
         finally:
@@ -110,7 +111,7 @@ class ToolChild:
     """A tool with its arguments, as a step of a workflow: it needs no run of its own."""
 
     kind = "tool"
-    run_id = ""
+    run_id = lineage = ""
     usage: Usage | None = None
 
     def __init__(self, tool: Tool, arguments: dict[str, Any], asker: Asker) -> None:

@@ -160,9 +160,11 @@ def nested_events(
 
 def nested_run(step: StepRecord, store: Store) -> RunRecord | None:
     """The run inside a step, or None where there is none."""
-    known = orjson.loads(step.request or "{}").get("run")
-    if known:
-        return store.get_run(known)
+    request = orjson.loads(step.request or "{}")
+    if request.get("run"):
+        return store.get_run(request["run"])
+    if request.get("lineage"):  # of a recording, in which runs have no ids
+        return store.newest_run(request["lineage"])
     inside = [run for run in store.child_runs(step.run_id) if run.parent_step == step.step_key]
     return inside[-1] if inside else None
 

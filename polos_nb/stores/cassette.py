@@ -26,12 +26,14 @@ _RUN_KEYS = (
 )
 _STEP_KEYS = (
     *("lineage", "target_id", "step_key", "kind", "name", "fingerprint", "occurrence", "status", "effect"),
-    *("parts", "request", "output", "error"),
+    *("parts", "request", "output", "error", "parent", "state"),
 )
-_JSON_TEXTS = {"input", "options", "result", "parts", "request", "output", "usage", "message"}
+_JSON_TEXTS = {"input", "options", "result", "parts", "request", "output", "usage", "message", "state"}
 _RAW = "$text"  # around a text that would not come back exactly from its JSON
 _NUMBERS = {"occurrence", "turn", "seq"}
-_OPTIONAL = {"conversation_id", "turn", "result", "error", "output", "usage", "previous", "parent", "forked_from"}
+_OPTIONAL = {
+    *("conversation_id", "turn", "result", "error", "output", "usage", "previous", "parent", "forked_from", "state"),
+}
 _LINKS = ("previous", "parent", "forked_from")
 
 
@@ -213,7 +215,16 @@ def find_cassettes(directory: str | os.PathLike[str]) -> list[Path]:
 
 def _step_line(run: str, seq: int, step: StepRecord) -> _Line:
     kept = {key: getattr(step, key) for key in _STEP_KEYS}
+    kept["request"] = _without_run(step.request)
     return {"v": _FORMAT, "type": "step", "run": run, "seq": seq, **kept, "usage": _tokens(step.usage)}
+
+
+def _without_run(request: str) -> str:
+    """A request without the id of the nested run, which is another one in each store; its lineage stays."""
+    tree = orjson.loads(request)
+    if not isinstance(tree, dict) or "run" not in tree or "lineage" not in tree:
+        return request
+    return orjson.dumps({key: value for key, value in tree.items() if key != "run"}).decode()
 
 
 def _fill_steps(store: Store, run_id: str, lines: Iterable[_Line], records: dict[tuple[str, str, int], int]) -> None:
@@ -306,6 +317,9 @@ def _parse(raw: str, where: str) -> _Line:
     if keys is None:
         raise ConfigurationError(f"{where} is of the unknown type {line.get('type')!r}: {_AGAIN}")
     line = {key: _closed(key, value) for key, value in line.items()}
+    if line["type"] == "step" and isinstance(line.get("step_key"), str):  # what older recordings do not say
+        line.setdefault("parent", line["step_key"].rpartition("/")[0])
+        line.setdefault("state", None)
     for key in keys:
         if key not in line or not _fits(key, line[key]):
             raise ConfigurationError(f'{where} has no usable "{key}": {_AGAIN}')
