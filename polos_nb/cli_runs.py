@@ -18,7 +18,7 @@ from polos_nb.reports.collect import collect, parse_age, parse_size
 from polos_nb.reports.diff import diff
 from polos_nb.reports.export import FORMATS, export_jsonl, export_markdown, write_file
 from polos_nb.reports.facts import as_json
-from polos_nb.reports.runs import STATUSES, list_runs, list_waiting, one_run, one_step
+from polos_nb.reports.runs import STATUSES, find_run, list_runs, list_waiting, one_run, one_step
 from polos_nb.reports.why import why
 from polos_nb.safe_text import visible
 from polos_nb.settings import MEMORY, Settings
@@ -248,6 +248,23 @@ def approve(
         sys.exit(1)
 
 
+@click.command()
+@click.argument("run")
+@store_option
+@plainly
+def stop(run: str, path: str | None) -> None:
+    """Stop a run, whichever process drives it, within a second. What it finished is kept.
+
+    Example: polos-nb stop r12
+    """
+    with opened(path) as store:
+        found = find_run(store, run)
+        if found.status not in ("running", "suspended"):
+            raise ConfigurationError(f"{found.id} is over already: {found.status}")
+        store.update_run(found.id, status="cancelled", error="stopped")
+    click.echo(f"{found.id} is being stopped; running its call again goes on from there.")
+
+
 def _print(facts: Any, page: pages.Page, as_data: bool) -> None:
     if as_data:
         click.echo(as_json(facts))
@@ -255,4 +272,4 @@ def _print(facts: Any, page: pages.Page, as_data: bool) -> None:
         show(page)
 
 
-COMMANDS = (runs, show_run, why_run, diff_runs, gc, export, approve)
+COMMANDS = (runs, show_run, why_run, diff_runs, gc, export, approve, stop)

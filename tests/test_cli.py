@@ -98,7 +98,7 @@ def data(*words: str) -> Any:
     return json.loads(cli(*words, "--json").stdout)
 
 
-COMMANDS = ("runs", "show", "why", "diff", "gc", "export", "approve")
+COMMANDS = ("runs", "show", "why", "diff", "gc", "export", "approve", "stop")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -29,8 +29,8 @@ def list_waiting(store: Store, *, query: str = "", status: str | None = None, li
     out: list[Facts] = []
     for decision in store.decisions(status="waiting", limit=1_000_000):
         run = store.get_run(decision.run_id)
-        if run is None or status not in (None, run.status):
-            continue
+        if run is None or status not in (None, run.status) or run.status in ("cancelled", "completed"):
+            continue  # nobody goes on with it, so nobody is asked
         if query and not (matches(run, query) or query.casefold() in decision.step_key.casefold()):
             continue
         out.append(decision_facts(decision, run))
