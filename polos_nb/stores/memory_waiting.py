@@ -63,6 +63,15 @@ class MemoryWaiting:
         """Keep an answer to a question that is yet to come; see `Decisions`."""
         now = time.time()
         with self._lock:
+            name = run_name(run_number(run_id) or 0)
+            asked = [
+                decision
+                for decision in self._decisions.values()
+                if (decision.run_id, decision.step_key, decision.status) == (name, step_key, "waiting")
+            ]
+            if asked:
+                self.decide(asked[-1].id, answer=answer, decided_by=decided_by)
+                return self._decisions[asked[-1].id]
             for before in self._early(run_id, step_key):
                 del self._decisions[before.id]
             return self._add(

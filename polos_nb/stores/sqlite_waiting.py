@@ -84,6 +84,18 @@ class SqliteWaiting:
         )
         with self._file.write() as db:
             number = run_number(run_id)
+            asked = execute(
+                db,
+                f"{_DECISION} WHERE run_id = ? AND step_key = ? AND status = 'waiting' ORDER BY id DESC LIMIT 1",
+                (number, step_key),
+            ).fetchone()
+            if asked is not None:
+                sql = (
+                    "UPDATE decisions SET status = 'answered', answer = ?, decided_by = ?, decided_at = ? WHERE id = ?"
+                )
+                known = _decision(asked)
+                execute(db, sql, (answer, decided_by, now, known.id))
+                return replace(known, status="answered", answer=answer, decided_by=decided_by, decided_at=now)
             execute(
                 db,
                 "DELETE FROM decisions WHERE run_id = ? AND step_key = ? AND step_id IS NULL",

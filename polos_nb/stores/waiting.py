@@ -74,7 +74,8 @@ class Decisions(Protocol):
         wait any more."""
 
     def answer_early(self, run_id: str, step_key: str, answer: str, decided_by: str = "") -> DecisionRecord:
-        """Keep an answer to a question that the run has yet to ask; replaces an earlier early answer."""
+        """Keep an answer to a question that the run has yet to ask; replaces an earlier early answer. If the question
+        was asked in the meantime, it answers that."""
 
     def get_decision(self, decision_id: int) -> DecisionRecord | None:
         """One decision, or None."""

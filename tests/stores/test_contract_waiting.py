@@ -283,3 +283,11 @@ def test_every_write_of_waiting_is_seen(store: Store) -> None:
         write()
         seen.append(store.version())
     assert len(set(seen)) == len(seen)
+
+
+def test_an_early_answer_to_what_is_asked_by_now_answers_it(store: Store) -> None:
+    """The question and the answer may come at the same moment: the answer is not left for a later question."""
+    asked = a_question(store)
+    found = store.answer_early(asked.run_id, "1.ask", '{"approved":true}', "ann")
+    assert (found.id, found.status, found.decided_by) == (asked.id, "answered", "ann")
+    assert [d.status for d in store.decisions(run_id=asked.run_id)] == ["answered"]
