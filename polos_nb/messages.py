@@ -126,6 +126,24 @@ class AgentResult:
         """The same as `agent_run_id`: the name to give to `%polos show`."""
         return self.agent_run_id
 
+    @classmethod
+    def model_validate(cls, value: Any) -> AgentResult:
+        """A result of what it was made of: itself, or the mapping that `model_dump` gave."""
+        if isinstance(value, cls):
+            return value
+        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        lists: dict[str, Any] = {"tool_results": ToolResult, "steps": Step}
+        for name, kind in lists.items():
+            known[name] = [kind.model_validate(item) for item in known.get(name) or []]
+        return cls(**{**known, "usage": Usage.model_validate(known.get("usage") or {})})
+
+    def model_dump(self) -> dict[str, Any]:
+        """The fields as a dict; `result` stays what it is."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        for name in ("tool_results", "steps"):
+            plain[name] = [item.model_dump() for item in plain[name]]
+        return plain | {"usage": self.usage.model_dump()}
+
     def text(self) -> str:
         """The answer as text; a structured answer as JSON."""
         return as_text(self.result)

@@ -25,46 +25,54 @@ _COMMON = {"password", "disabled", "required", "optional", "undefined", "anonymo
 _ESCAPES = (r"(?<=\\[nrtbf]{0})", r"(?<=\\u[0-9a-fA-F]{{4}}{0})", r"(?<=%[0-9A-Fa-f]{{2}}{0})")
 
 
-def _shape(prefix: str, rest: str) -> str:
+def _shape(name: str, prefix: str, rest: str) -> tuple[str, str, str]:
     # The literal comes first, so that the engine skips to its first letter; what must not precede it is checked after.
     starts = "|".join(pattern.format(prefix) for pattern in (r"(?<![A-Za-z0-9]{0})", *_ESCAPES))
-    return f"{prefix}(?:{starts}){rest}"
+    return name, prefix, f"{prefix}(?:{starts}){rest}"
 
 
 _PEM_TEXT = r"(?:[A-Za-z0-9+/=\s:,.-]|\\+[nr])"
-_SHAPES: tuple[tuple[str, str], ...] = (
-    ("Anthropic key", _shape("sk-ant-", r"[A-Za-z0-9_-]{12,}")),
-    ("OpenAI key", _shape("sk-", r"(?:proj|svcacct|admin|or|lf)-[A-Za-z0-9_-]{12,}")),
-    ("OpenAI key", _shape("sk-", r"(?=[A-Za-z_-]{0,60}[0-9])[A-Za-z0-9_-]{20,}")),
-    ("Google key", _shape("AIza", r"[A-Za-z0-9_-]{30,}")),
-    ("Groq key", _shape("gsk_", r"[A-Za-z0-9]{20,}")),
-    ("Fireworks key", _shape("fw_", r"(?=[A-Za-z]{0,40}[0-9])[A-Za-z0-9]{20,}")),
-    ("Together key", _shape("tgp_v1_", r"[A-Za-z0-9_-]{20,}")),
-    ("Slack token", _shape("xox", r"[abeprs]-[A-Za-z0-9-]{10,}")),
-    ("Slack token", _shape("xapp-", r"[A-Za-z0-9-]{10,}")),
-    ("GitHub token", _shape("gh", r"[pousr]_[A-Za-z0-9]{20,}")),
-    ("GitHub token", _shape("github_pat_", r"[A-Za-z0-9_]{20,}")),
-    ("AWS key", _shape("AKIA", r"[0-9A-Z]{16}(?![0-9A-Za-z])")),
-    ("Hugging Face token", _shape("hf_", r"[A-Za-z0-9]{30,}")),
-    ("E2B key", _shape("e2b_", r"[A-Za-z0-9]{20,}")),
-    ("JSON web token", _shape("eyJ", r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")),
-    (
-        "bearer token",
-        _shape("Bearer", r"(?:\s|%20|\+)+(?=[A-Za-z._~+/-]{0,200}[0-9])[A-Za-z0-9._~+/-]{12,}=*"),
-    ),
-    (
-        "bearer token",
-        _shape("bearer", r"(?:\s|%20|\+)+(?=[A-Za-z._~+/-]{0,200}[0-9])[A-Za-z0-9._~+/-]{12,}=*"),
-    ),
+# A name, the literal that the pattern begins with, and the pattern.
+_SHAPES: tuple[tuple[str, str, str], ...] = (
+    _shape("Anthropic key", "sk-ant-", r"[A-Za-z0-9_-]{12,}"),
+    _shape("OpenAI key", "sk-", r"(?:proj|svcacct|admin|or|lf)-[A-Za-z0-9_-]{12,}"),
+    _shape("OpenAI key", "sk-", r"(?=[A-Za-z_-]{0,60}[0-9])[A-Za-z0-9_-]{20,}"),
+    _shape("Google key", "AIza", r"[A-Za-z0-9_-]{30,}"),
+    _shape("Groq key", "gsk_", r"[A-Za-z0-9]{20,}"),
+    _shape("Fireworks key", "fw_", r"(?=[A-Za-z]{0,40}[0-9])[A-Za-z0-9]{20,}"),
+    _shape("Together key", "tgp_v1_", r"[A-Za-z0-9_-]{20,}"),
+    _shape("Slack token", "xox", r"[abeprs]-[A-Za-z0-9-]{10,}"),
+    _shape("Slack token", "xapp-", r"[A-Za-z0-9-]{10,}"),
+    *(_shape("GitHub token", f"gh{letter}_", r"[A-Za-z0-9]{20,}") for letter in "pousr"),
+    _shape("GitHub token", "github_pat_", r"[A-Za-z0-9_]{20,}"),
+    _shape("AWS key", "AKIA", r"[0-9A-Z]{16}(?![0-9A-Za-z])"),
+    _shape("Hugging Face token", "hf_", r"[A-Za-z0-9]{30,}"),
+    _shape("E2B key", "e2b_", r"[A-Za-z0-9]{20,}"),
+    _shape("JSON web token", "eyJ", r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    _shape("bearer token", "Bearer", r"(?:\s|%20|\+)+(?=[A-Za-z._~+/-]{0,200}[0-9])[A-Za-z0-9._~+/-]{12,}=*"),
+    _shape("bearer token", "bearer", r"(?:\s|%20|\+)+(?=[A-Za-z._~+/-]{0,200}[0-9])[A-Za-z0-9._~+/-]{12,}=*"),
     (
         "private key",
+        "-----BEGIN ",
         r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
         rf"(?:{_PEM_TEXT}{{0,20000}}?-----END [A-Z ]{{0,30}}PRIVATE KEY(?: BLOCK)?-----"
         r"|(?:[A-Za-z0-9+/=]|\\+[nr]|\r?\n)*)",
     ),
 )
-_ALL_SHAPES = re.compile("|".join(pattern for _, pattern in _SHAPES))
-_NAMED_SHAPES = tuple((name, re.compile(pattern)) for name, pattern in _SHAPES)
+_ALL_SHAPES = re.compile("|".join(pattern for _, _, pattern in _SHAPES))
+_NAMED_SHAPES = tuple((name, re.compile(pattern)) for name, _, pattern in _SHAPES)
+
+
+def _rarest(literal: str) -> str:
+    return next((character for character in "_-JKzxBb" if character in literal), literal[0])
+
+
+_LITERALS = tuple({literal: None for _, literal, _ in _SHAPES})
+# Each literal by its rarest character: looking for one character takes a twentieth of the time of looking for two.
+_BY_CHARACTER = {
+    rare: tuple(literal for literal in _LITERALS if _rarest(literal) == rare)
+    for rare in {_rarest(literal): None for literal in _LITERALS}
+}
 
 
 class Redactor:
@@ -118,9 +126,13 @@ class Redactor:
 
     def _spans(self, text: str) -> list[tuple[int, int, set[str]]]:
         """Where secrets are, in order. Overlapping ones are one, so that no part of either stays."""
-        found = [(*match.span(), _shape_name(match.group())) for match in _ALL_SHAPES.finditer(text)]
-        if self._values is not None:
+        found = []
+        if _may_have_a_key(text):
+            found += [(*match.span(), _shape_name(match.group())) for match in _ALL_SHAPES.finditer(text)]
+        if self._values is not None and any(map(text.__contains__, self._names)):
             found += [(*match.span(), self._names[match.group()]) for match in self._values.finditer(text)]
+        if not found:
+            return []
         merged: list[tuple[int, int, set[str]]] = []
         for start, stop, name in sorted(found):
             if merged and start < merged[-1][1]:
@@ -208,6 +220,16 @@ def _forms(value: str) -> set[str]:
         once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
         forms |= {once, json.dumps(once, ensure_ascii=ascii_only)[1:-1]}
     return forms
+
+
+def _may_have_a_key(text: str) -> bool:
+    """Whether a literal that a shape begins with is there: nearly all texts have none, which is quick to see."""
+    for rare, literals in _BY_CHARACTER.items():
+        if rare in text:
+            for literal in literals:
+                if literal in text:
+                    return True
+    return False
 
 
 def _shape_name(secret: str) -> str:

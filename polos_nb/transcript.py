@@ -47,6 +47,7 @@ class Transcript(RunView):
 
     _by_key: dict[tuple[str, str], Item] = field(default_factory=dict, repr=False, compare=False)
     _by_path: dict[str, Item] = field(default_factory=dict, repr=False, compare=False)
+    _answers: bool = field(default=False, repr=False, compare=False)  # whether a model has said anything
     _orphans: set[str] = field(default_factory=set, repr=False, compare=False)  # parents not told of yet
 
     def add(self, event: Event) -> None:
@@ -89,12 +90,14 @@ class Transcript(RunView):
         for item in self.walk():
             if item.open:
                 item.state = "waiting" if event.status == "suspended" and waits(item) else "stopped"
+            if isinstance(item, GroupItem):
+                item.forget()
 
     def _step(self, event: StepEvent) -> None:
         if isinstance(event, StepProgress):
             self._group(event.step_key, event.name, event.parent).total = event.total
             return
-        item = self._item(event)
+        item = self._by_key.get((event.parent, event.step_key)) or self._item(event)
         if isinstance(event, StepStarted):
             _begin(item, event)
         elif isinstance(event, StepFinished):
@@ -109,14 +112,12 @@ class Transcript(RunView):
             _wait(item, event)
         elif isinstance(item, AnswerItem):
             _stream(item, event)
-        if isinstance(item, ToolItem) and (isinstance(event, StepStarted) or item.cached):
+        self._answers = self._answers or isinstance(item, AnswerItem)
+        if self._answers and isinstance(item, ToolItem) and (isinstance(event, StepStarted) or item.cached):
             in_call_order(self._siblings(item))
         self._settle_group(item)
 
     def _item(self, event: StepEvent) -> Item:
-        known = self._by_key.get((event.parent, event.step_key))
-        if known is not None:
-            return known
         streams = isinstance(event, (StreamStarted, TextDelta, ReasoningDelta, ToolCallRequested))
         item = _new_item(event, "llm" if streams else event.step_type)
         self._by_key[event.parent, event.step_key] = self._by_path[event.step_key] = item
@@ -155,7 +156,7 @@ class Transcript(RunView):
 
     def _settle_group(self, item: Item) -> None:
         if _is_one_of_many(item):
-            self._group(item.step_key.rpartition("[")[0], item.name, item.parent).settle()
+            self._group(item.step_key.rpartition("[")[0], item.name, item.parent).settle(item)
 
 
 def waits(item: Item) -> bool:
@@ -165,6 +166,8 @@ def waits(item: Item) -> bool:
 
 def _is_one_of_many(item: Item) -> bool:
     """Whether an item is one of a `map` or a batch, whose keys are the name with the place behind it."""
+    if not item.step_key.endswith("]"):
+        return False
     own = item.step_key[len(item.parent) + 1 :] if item.parent else item.step_key
     place = own.removeprefix(item.name)
     return bool(item.name) and place != own and bool(_PLACE.fullmatch(place))

@@ -6,12 +6,14 @@ import base64
 import hashlib
 import json
 import random
+import re
 import string
 import uuid
 from urllib.parse import quote
 
 import pytest
 
+from polos_nb import redaction
 from polos_nb.redaction import Redactor, redactor
 
 _random = random.Random(7)
@@ -127,3 +129,14 @@ def test_the_redactor_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -
     assert redactor().redact("tulips-and-clogs") == "[redacted]"
     monkeypatch.delenv("CITY_SECRET")
     assert redactor().redact("tulips-and-clogs") == "tulips-and-clogs"
+
+
+@pytest.mark.parametrize(("name", "literal", "pattern"), redaction._SHAPES)
+def test_every_shape_is_looked_for_by_its_literal(name: str, literal: str, pattern: str) -> None:
+    """A text is only searched for keys where a literal is; no shape can match without its own."""
+    assert pattern.startswith(literal)
+    assert re.escape(literal).replace("\\-", "-").replace("\\ ", " ") == literal  # nothing in it means something else
+    assert "|" not in re.sub(r"\(.*\)", "", pattern, flags=re.DOTALL)  # no alternative that begins otherwise
+    assert redaction._may_have_a_key(f"before {literal} after")
+    assert literal in redaction._BY_CHARACTER[redaction._rarest(literal)]
+    assert redaction._rarest(literal) in literal

@@ -169,9 +169,9 @@ class Book:
         self.open()
         self.executed += 1
         blobs = {name: self.redactor.redact(text) for name, text in call.blobs.items()}
-        record = self.store.start_step(
-            replace(record, run_id=self.run.id, owner=self.owner), seq=seq, why=why, blobs=blobs
-        )
+        if record.run_id != self.run.id:
+            record = replace(record, run_id=self.run.id)
+        record = self.store.start_step(record, seq=seq, why=why, blobs=blobs)
         self._rows[seq] = TraceRow(seq, record.id, cached=False, why=why)
         return record
 

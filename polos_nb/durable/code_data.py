@@ -24,8 +24,10 @@ from polos_nb.durable.code_values import (
     is_user_code,
     is_user_module,
     mark_of,
+    number_text,
     package_version,
 )
+from polos_nb.durable.code_watch import is_fixed
 
 _SCALARS = (type(None), bool, int, float, complex, str, bytes, bytearray, range, slice, type(...))
 _REPR_TYPES = (
@@ -44,10 +46,14 @@ _LARGE = 1000
 
 
 class Describer:
-    """Writes values; `of_object` gives the nodes of functions, classes and instances met inside of them."""
+    """Writes values; `of_object` gives the nodes of functions, classes and instances met inside of them.
 
-    def __init__(self, of_object: Callable[[Any], Node | None]) -> None:
+    `changing` is called for each value that may change inside while it stays the same object.
+    """
+
+    def __init__(self, of_object: Callable[[Any], Node | None], changing: Callable[[], None]) -> None:
         self._of_object = of_object
+        self._changing = changing  # called for what is read by value and may change inside
         self._open: set[int] = set()  # containers being written, for data that contains itself
 
     def node(self, name: str, value: Any) -> Node:
@@ -93,7 +99,9 @@ class Describer:
         if is_secret(name, value):
             return "secret"
         if kind in _SCALARS:
-            return repr(value)
+            if not is_fixed(value):
+                self._changing()
+            return number_text(value)
         if isinstance(value, enum.Enum):
             self._refer(node, f"{path}@enum", kind)
             return f"{kind.__qualname__}.{value.name}"
@@ -102,7 +110,9 @@ class Describer:
         if isinstance(value, re.Pattern):
             return f"re.compile({value.pattern!r}, {value.flags})"
         if isinstance(value, _REPR_TYPES) and not is_user_module(kind.__module__):
-            return repr(value)
+            if not is_fixed(value):
+                self._changing()
+            return number_text(value)
         if isinstance(value, _CONTAINERS) and not is_user_module(kind.__module__):
             return self._container(value, node, path)
         target = self._of_object(value)
@@ -121,6 +131,8 @@ class Describer:
     def _container(self, value: Any, node: Node, path: str) -> str:
         if id(value) in self._open:
             return "cycle"
+        if type(value) not in (tuple, frozenset) or len(value) > _LARGE:
+            self._changing()
         if len(value) > _LARGE:
             try:
                 return f"{type(value).__name__} {digest(value)}"
@@ -137,7 +149,7 @@ class Describer:
         if isinstance(value, dict):
             pairs = []
             for key, item in value.items():
-                label = str(key)
+                label = number_text(key) if type(key) is int else str(key)
                 written = self.text(item, node, f"{path}[{label}]", label)
                 pairs.append(f"{self.text(key, node, f'{path}@key {label}', '')}: {written}")
             pairs.sort()
@@ -166,8 +178,12 @@ class Describer:
         if version != "stdlib":
             name += f" {version}"
         if callable(value) and isinstance(getattr(value, "__name__", None), str):
+            if hasattr(value, "__dict__"):
+                self._changing()
             return f"{name} {value.__name__}"  # a function made by a package, for example a ufunc
         if hasattr(kind, "__pydantic_fields__") or _is_frozen_dataclass(kind):
+            if not _is_frozen_dataclass(kind):
+                self._changing()
             if id(value) in self._open:
                 return "cycle"
             self._open.add(id(value))
@@ -178,6 +194,7 @@ class Describer:
             self._open.discard(id(value))
             return f"{name}({', '.join(parts)})"
         if version != "stdlib":
+            self._changing()
             try:
                 return f"{name} {digest(value)}"
             except Exception:
@@ -217,7 +234,10 @@ class Describer:
         for aspect in ("default", "default_factory", "alias", "title", "description", "metadata"):
             value = getattr(field, aspect, None)
             if value is not None and type(value).__name__ != "PydanticUndefinedType":
-                parts.append(f"{aspect}={self.text(value, node, f'@{aspect} {name}', name)}")
+                # That the list of its metadata stays the same is watched.
+                listed, path = aspect == "metadata" and type(value) is list, f"@{aspect} {name}"
+                written = self._items(value, node, path) if listed else self.text(value, node, path, name)
+                parts.append(f"{aspect}={written}")
         return f"({field.is_required()},{','.join(parts)})"
 
 

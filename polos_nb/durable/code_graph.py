@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import builtins
+import functools
 import sys
 from collections import deque
 from collections.abc import Callable
-from contextvars import ContextVar
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -16,10 +15,10 @@ from polos_nb.durable.code_lookup import (
     absolute_name,
     cell_content,
     declaration_name,
+    declared_version,
     defaults,
     file_of,
     function_annotations,
-    imported_module,
     inner_parts,
 )
 from polos_nb.durable.code_names import IMPORT, SELF, Chain, Names, names_of_text
@@ -31,6 +30,7 @@ from polos_nb.durable.code_pieces import (
     module_text,
     typing_parts,
 )
+from polos_nb.durable.code_resolve import resolve
 from polos_nb.durable.code_source import own_annotations
 from polos_nb.durable.code_values import (
     is_own,
@@ -42,10 +42,7 @@ from polos_nb.durable.code_values import (
     may_show,
     package_version,
 )
-
-Key = tuple[str, int, str]
-"""Where a value was found: ("name", id of namespace, name), ("attr", id of class, name), ("obj", id, "")."""
-
+from polos_nb.durable.code_watch import Key, Sealed, Watch
 
 _MODULE_FACTS = frozenset({"__name__", "__file__", "__doc__", "__spec__", "__package__", "__loader__", "__builtins__"})
 """Where a module is and what it is called never counts."""
@@ -54,7 +51,10 @@ _MODULE_FACTS = frozenset({"__name__", "__file__", "__doc__", "__spec__", "__pac
 class Graph:
     """All nodes of one `code_version` call: one per object, filled from a queue, so depth is no limit."""
 
-    def __init__(self) -> None:
+    def __init__(self, func: Any) -> None:
+        self.func = func
+        self.sealed: Sealed | None = None  # what to compare to know that the graph is still the same
+        self._watch = Watch(func)
         self.classes: dict[type, None] = {}
         self._nodes: dict[Key, Node | None] = {}
         self._alive: list[Any] = []  # ids are only meaningful while their objects live
@@ -62,10 +62,11 @@ class Graph:
         self._state: dict[Key, str] = {}  # what the code itself changes
         self._state_class: dict[Key, Node] = {}
         self._edges: list[tuple[Node, str, Key, str]] = []
-        self._data = Describer(self.object)
+        self._data = Describer(self.object, self._watch.changing)
 
-    def root(self, func: Any) -> Node:
-        """The node of `func`, with everything it uses filled in."""
+    def root(self) -> Node:
+        """The node of the function, with everything it uses filled in."""
+        func = self.func
         node = self.object(func)
         if node is None:
             node = self._data.node("", func) if mark_of(func, "__polos_opaque__") is not True else Node("")
@@ -75,8 +76,11 @@ class Graph:
             changed = self._nodes.get(key)
             if changed is not None:
                 kept = {label: item for label, item in changed.refs.items() if label == "@class"}
+                if len(kept) < len(changed.refs):  # what is in it does not count, but says what the code changes
+                    self._watch.changing()
                 changed.text, changed.shown, changed.refs = f"state:{text}", text, kept
         self._point_to_state()
+        self.sealed = self._watch.seal(self._state)
         return node
 
     def _point_to_state(self) -> None:
@@ -98,7 +102,9 @@ class Graph:
         """The node of a function, class, module or instance; None for data and for what does not count."""
         key = ("obj", id(value), "")
         if key in self._nodes:
+            self._watch.met_again(value)
             return self._nodes[key]
+        self._watch.met(value)
         if mark_of(value, "__polos_opaque__") is True:
             return None
         node, fill = self._start(value)
@@ -112,6 +118,7 @@ class Graph:
     def _start(self, value: Any) -> tuple[Node | None, Callable[[], None] | None]:
         if not isinstance(value, type) and mark_of(value, "__polos_declaration__"):
             node = Node(declaration_name(value))
+            self._watch.changing(("obj", id(value), ""))
             return node, lambda: self._fill_declaration(node, value)
         if isinstance(value, ModuleType):
             return self._module(value), None
@@ -121,9 +128,12 @@ class Graph:
             return self._class(value)
         parts = inner_parts(value)
         if parts is not None:
+            if isinstance(value, (functools.partial, functools.partialmethod)):
+                self._watch.changing(("obj", id(value), ""))
             node = Node("partial" if "keywords" in parts else "", text=type(value).__name__)
             return node, lambda: self._data.fields(node, parts)
         if self._data.is_instance(value) and is_user_module(type(value).__module__):
+            self._watch.changing(("obj", id(value), ""))
             node = Node(f"{type(value).__qualname__} instance", type(value).__module__)
             state = self._state_of(type(value))
             return node, lambda: self._data.instance(node, value, state)
@@ -132,7 +142,7 @@ class Graph:
     def _fill_declaration(self, node: Node, value: Any) -> None:
         text = mark_of(value, "__polos_version__")
         if text is not None:
-            node.text = f"{type(value).__name__}:{_declared_version(value)}"
+            node.text = f"{type(value).__name__}:{declared_version(value)}"
             return
         node.text = type(value).__name__
         node.display = ""  # the part that counts is the function's
@@ -155,6 +165,7 @@ class Graph:
         key = ("library", 0, f"{module}.{qualname}")
         if key not in self._nodes:
             version = package_version(top)
+            self._watch.package(top, version)
             if not qualname:
                 self._nodes[key] = Node(module, text=f"library {module} {version}", shown=version)
             else:
@@ -173,12 +184,14 @@ class Graph:
         name = module.__name__
         if not is_user_module(name):
             return self._library(name)
+        self._watch.changing(("obj", id(module), ""))
         return Node(f"module {name}", text=f"module {module_text(module)}")
 
     # ---- functions ---------------------------------------------------------------------------------------
 
     def _function(self, func: FunctionType) -> tuple[Node | None, Callable[[], None] | None]:
         module = str(func.__globals__.get("__name__") or func.__module__ or "")
+        self._watch.module(module)
         if is_user_code(func.__code__, module):
             name = func.__code__.co_qualname.replace(".<locals>", "")
             node = Node(f"{name}()", module)
@@ -188,6 +201,7 @@ class Graph:
             wrapped["wrapped"] = func.__wrapped__  # type: ignore[attr-defined]
         for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=False):
             content = cell_content(cell)
+            self._watch.cell(("name", id(cell), ""), cell, content)
             if isinstance(content, (FunctionType, MethodType)):
                 wrapped[f"closure {name}"] = content
         if is_own(module) and not wrapped:
@@ -211,10 +225,20 @@ class Graph:
         self._annotations(node, function_annotations(func), func.__globals__, cells)
         self._follow_names(node, piece.names, func.__globals__, cells, code.co_name)
         self._ref(node, "@wrapped", getattr(func, "__wrapped__", None))
-        owner = func.__globals__.get(code.co_qualname.partition(".")[0])
-        if "." in code.co_qualname and isinstance(owner, type):
-            held = vars(owner).get(code.co_name)
+        self._own_class(node, func)
+
+    def _own_class(self, node: Node, func: FunctionType) -> None:
+        """A method counts with the class it is found in."""
+        code, scope = func.__code__, func.__globals__
+        name, dot, _ = code.co_qualname.partition(".")
+        owner = scope.get(name, MISSING) if dot else MISSING
+        if dot:
+            self._watch.name(("name", id(scope), name), scope, name, owner)
+        if isinstance(owner, type):
+            held = vars(owner).get(code.co_name, MISSING)
+            self._watch.name(("held", id(owner), code.co_name), vars(owner), code.co_name, held)
             if held is func or getattr(held, "__func__", None) is func:
+                self._watch.met_again(func)
                 self._ref(node, "@class", owner)
 
     def _annotations(
@@ -245,7 +269,7 @@ class Graph:
             self._note_state(chain, scope, cells)
 
     def _note_state(self, chain: Chain, scope: dict[str, Any], cells: dict[str, CellType]) -> None:
-        key, value, rest, _ = self._resolve(chain, scope, cells)
+        key, value, rest, _ = resolve(self._watch, chain, scope, cells)
         if isinstance(value, type) and rest:
             self._state[("attr", id(value), rest[0])] = "changed by the code"
         elif value is not MISSING and not isinstance(value, (ModuleType, FunctionType, type)):
@@ -255,33 +279,11 @@ class Graph:
             if cls is not None:
                 self._state_class[key] = cls
 
-    def _resolve(self, chain: Chain, scope: dict[str, Any], cells: dict[str, CellType]) -> tuple[Key, Any, Chain, str]:
-        """Where a chain leads through modules: place, object, rest of the chain, name of the module."""
-        root, rest = chain[0], chain[1:]
-        module = str(scope.get("__name__", ""))
-        if root.startswith(IMPORT):
-            value, key = imported_module(root, scope), ("name", 0, root)
-        elif root in cells:
-            value, key = cell_content(cells[root]), ("name", id(cells[root]), "")
-        else:
-            value, key = scope.get(root, MISSING), ("name", id(scope), root)
-            if value is MISSING and hasattr(builtins, root):
-                return key, None, (), "builtins"
-        while isinstance(value, ModuleType) and rest and is_user_module(value.__name__):
-            owner, name = value, rest[0]
-            value = vars(owner).get(name, MISSING)
-            if value is MISSING:
-                value = sys.modules.get(f"{owner.__name__}.{name}", MISSING)
-            if value is MISSING and "__getattr__" in vars(owner):
-                value = getattr(owner, name, MISSING)
-            key, rest, module = ("name", id(vars(owner)), name), rest[1:], owner.__name__
-        return key, value, rest, module
-
     def _follow(
         self, node: Node, chain: Chain, scope: dict[str, Any], cells: dict[str, CellType], own_name: str
     ) -> None:
         real = (own_name, *chain[1:]) if chain[0] == SELF else chain
-        key, value, rest, module = self._resolve(real, scope, cells)
+        key, value, rest, module = resolve(self._watch, real, scope, cells)
         if module == "builtins" or real[0] in _MODULE_FACTS:
             return
         used = chain[: len(chain) - len(rest)]
@@ -310,17 +312,22 @@ class Graph:
         """The node of a value found under a name: its own, if it is code, else one for this place."""
         if key in self._nodes:
             return self._nodes[key]
-        if is_secret(name, value) or mark_of(value, "__polos_opaque__") is True:
+        if is_secret(name, value):
+            return None
+        if mark_of(value, "__polos_opaque__") is True:
+            self._watch.met(value)
             return None
         node = self.object(value)
         if node is None and not self._data.skips(value):
-            shown = self._nodes[key] = self._shown(name, value)
+            shown = self._nodes[key] = self._shown(name, value, key)
             shown.module = module
             return shown
         return node
 
-    def _shown(self, name: str, value: Any) -> Node:
+    def _shown(self, name: str, value: Any, key: Key) -> Node:
+        around, self._watch.place = self._watch.place, key
         node = self._data.node(name, value)
+        self._watch.place = around
         if not may_show(name, node.shown or ""):
             node.shown = None
         return node
@@ -339,6 +346,7 @@ class Graph:
         if not is_user_module(cls.__module__):
             return self._library(cls.__module__, cls.__qualname__), None
         self.classes[cls] = None
+        self._watch.user_class(cls)
         node = Node(f"class {cls.__qualname__.replace('.<locals>', '')}", cls.__module__)
         return node, lambda: self._fill_class(node, cls)
 
@@ -358,39 +366,7 @@ class Graph:
             key = ("attr", id(cls), name)
             target = self.object(value)
             if target is None and not self._data.skips(value):
-                target = self._shown(f"{cls.__qualname__}.{name}", value)
+                target = self._shown(f"{cls.__qualname__}.{name}", value, key)
                 self._nodes[key] = target
             if target is not None:
                 node.refs[f"@attribute {name}"] = target
-
-
-def reachable(root: Node) -> list[Node]:
-    """All nodes that count, breadth first by sorted labels."""
-    order = {id(root): root}
-    queue = deque([root])
-    while queue:
-        refs = queue.popleft().refs
-        for label in sorted(refs):
-            target = refs[label]
-            if id(target) not in order:
-                order[id(target)] = target
-                queue.append(target)
-    return list(order.values())
-
-
-_asked: ContextVar[tuple[object, ...]] = ContextVar("polos_nb_versions_asked", default=())
-
-
-def _declared_version(value: Any) -> str:
-    """What a declaration says is its version; of one whose tools use it itself, that is said only once."""
-    bound = value.__polos_version__
-    if not callable(bound):
-        return str(bound)
-    asked = _asked.get()
-    if any(value is other for other in asked):
-        return "itself"
-    token = _asked.set((*asked, value))
-    try:
-        return str(bound())
-    finally:
-        _asked.reset(token)

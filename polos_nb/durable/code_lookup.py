@@ -5,13 +5,21 @@ from __future__ import annotations
 import functools
 import importlib.util
 import sys
+from contextvars import ContextVar
 from types import CellType, FunctionType, MethodType
 from typing import Any
 
 from polos_nb.durable.code_names import IMPORT
 
-MISSING = object()
+
+class _Missing:
+    """The type of MISSING, which no user's value has."""
+
+
+MISSING = _Missing()
 """Stands for a value that is not there."""
+
+_asked: ContextVar[tuple[object, ...]] = ContextVar("polos_nb_versions_asked", default=())
 
 
 def inner_parts(value: Any) -> dict[str, Any] | None:
@@ -35,6 +43,21 @@ def declaration_name(value: Any) -> str:
     """What a declaration is called in the parts of a version."""
     name = getattr(value, "id", None) or getattr(value, "name", None) or ""
     return f"{type(value).__name__.lower()} {name}".strip()
+
+
+def declared_version(value: Any) -> str:
+    """What a declaration says is its version; of one whose tools use it itself, that is said only once."""
+    bound = value.__polos_version__
+    if not callable(bound):
+        return str(bound)
+    asked = _asked.get()
+    if any(value is other for other in asked):
+        return "itself"
+    token = _asked.set((*asked, value))
+    try:
+        return str(bound())
+    finally:
+        _asked.reset(token)
 
 
 def cell_content(cell: CellType) -> Any:

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from polos_nb.durable.code_values import number_text
+
 Chain = tuple[str, ...]
 """A name and the attributes taken of it: `settings.RATE` is `("settings", "RATE")`."""
 
@@ -57,7 +59,7 @@ def dump(node: ast.AST | list[ast.AST], own_name: str = "") -> str:
     if isinstance(node, list):
         return f"[{','.join(dump(item, own_name) for item in node)}]"
     if isinstance(node, ast.Constant):
-        return f"{type(node.value).__name__}:{node.value!r}"
+        return f"{type(node.value).__name__}:{number_text(node.value)}"
     if isinstance(node, ast.Name) and node.id == own_name:
         return f"Name({SELF})"
     parts = []

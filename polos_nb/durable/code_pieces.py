@@ -6,8 +6,10 @@ import dis
 import hashlib
 import linecache
 import typing
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import is_
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -64,7 +66,7 @@ class ClassPiece(Piece):
 
 
 _functions: IdentityCache[Piece] = IdentityCache()
-_classes: IdentityCache[tuple[tuple[int, ...], ClassPiece]] = IdentityCache()
+_classes: IdentityCache[tuple[tuple[CodeType, ...], ClassPiece]] = IdentityCache()
 
 
 def short(text: str) -> str:
@@ -86,9 +88,9 @@ def function_piece(code: CodeType) -> Piece:
 def class_piece(cls: type) -> ClassPiece:
     """What was read of a class; read again when one of its methods was replaced."""
     methods = own_functions(cls)
-    stamp = tuple(id(item.__code__) for item in methods.values())
+    stamp = tuple(item.__code__ for item in methods.values())  # kept alive, so that no other code gets the same id
     known = _classes.get(cls)
-    if known is not None and known[0] == stamp:
+    if known is not None and len(known[0]) == len(stamp) and all(map(is_, known[0], stamp)):
         return known[1]
     state: set[str] = set()
     for name, function in methods.items():
@@ -173,3 +175,17 @@ def typing_parts(annotation: Any) -> Iterator[Any]:
             yield from typing_parts(item) if not isinstance(item, (list, str)) else (item,)
     else:
         yield annotation
+
+
+def reachable(root: Node) -> list[Node]:
+    """All nodes that count, breadth first by sorted labels."""
+    order = {id(root): root}
+    queue = deque([root])
+    while queue:
+        refs = queue.popleft().refs
+        for label in sorted(refs):
+            target = refs[label]
+            if id(target) not in order:
+                order[id(target)] = target
+                queue.append(target)
+    return list(order.values())

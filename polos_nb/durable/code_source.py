@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from types import CodeType, FunctionType
 from typing import Any, Generic, TypeVar
 
+from polos_nb.durable.code_values import number_text
+
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _FUTURE_ANNOTATIONS = 0x1000000
 _HAS_DOCSTRING = 0x4000000  # set by Python 3.14 and later
@@ -79,7 +81,7 @@ def _constant(value: object) -> str:
         return f"({','.join(map(_constant, value))})"
     if isinstance(value, frozenset):
         return f"{{{','.join(sorted(map(_constant, value)))}}}"
-    return repr(value)
+    return number_text(value)
 
 
 def find_function(code: CodeType) -> FunctionNode | None:

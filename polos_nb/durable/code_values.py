@@ -94,6 +94,17 @@ def package_version(top: str) -> str:
     return ",".join(sorted(importlib.metadata.version(name) for name in set(names))) or "unknown"
 
 
+def number_text(value: Any) -> str:
+    """The text of a number, a range or a slice; hexadecimal where Python refuses to write so many decimal digits."""
+    try:
+        return repr(value)
+    except ValueError:  # more than 4,300 digits
+        if isinstance(value, int):
+            return hex(value)
+        names = ("numerator", "denominator") if hasattr(value, "numerator") else ("start", "stop", "step")
+        return f"{type(value).__name__}({', '.join(number_text(getattr(value, name)) for name in names)})"
+
+
 def is_secret(name: str, value: object) -> bool:
     """Whether a value must not count, because it is a key that may be rotated without changing any answer.
 
@@ -106,12 +117,12 @@ def is_secret(name: str, value: object) -> bool:
         return False
     if _KEY_NAME.search(name):
         return True
-    long_text = value is None or (len(value) >= 16 and not any(map(_is_space, value)))
-    return bool(_TOKEN_NAME.search(name)) and long_text
-
-
-def _is_space(character: str | int) -> bool:
-    return character in (" ", "\n", 32, 10)
+    if not _TOKEN_NAME.search(name):
+        return False
+    if value is None:
+        return True
+    spaces = (" ", "\n") if isinstance(value, str) else (b" ", b"\n")
+    return len(value) >= 16 and not any(space in value for space in spaces)  # type: ignore[operator]
 
 
 def may_show(name: str, text: str) -> bool:

@@ -21,11 +21,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any, TypeVar
 
 from polos_nb.codec_types import ident
-from polos_nb.durable.code_graph import Graph, reachable
-from polos_nb.durable.code_pieces import Node
+from polos_nb.durable.code_graph import Graph
+from polos_nb.durable.code_pieces import Node, reachable
+from polos_nb.durable.code_watch import Sealed
 
 T = TypeVar("T")
 
@@ -49,12 +51,28 @@ def code_version(func: Callable[..., Any], *, declared: str | int | None = None)
 
     With `declared` the digest is that of the declared text alone; types are collected all the same.
     """
-    graph = Graph()
-    order = reachable(graph.root(func))
+    code = func.__code__ if type(func) is FunctionType else None
+    known = _known.get((id(code), declared)) if code is not None else None
+    if known is not None and known[0].holds(func):  # type: ignore[arg-type]
+        return known[1]
+    graph = Graph(func)
+    order = reachable(graph.root())
     types = {ident(cls): cls for cls in graph.classes}
     if declared is not None:
-        return CodeVersion(_hash(f"declared:{declared}"), {"version": str(declared)}, types)
-    return CodeVersion(_canonical(order), _parts(order), types)
+        version = CodeVersion(_hash(f"declared:{declared}"), {"version": str(declared)}, types)
+    else:
+        version = CodeVersion(_canonical(order), _parts(order), types)
+    if graph.sealed is not None:
+        if len(_known) >= _MAX_KNOWN:
+            _known.clear()  # it keeps what it compares alive
+        _known[id(code), declared] = (graph.sealed, version)
+    return version
+
+
+_MAX_KNOWN = 256
+# By the id of a function's code, which `Sealed` keeps alive: a function that is made again (a lambda in a loop) has
+# the same code. A cell that is executed again compiles new code, and so has a version of its own worked out.
+_known: dict[tuple[int, str | int | None], tuple[Sealed, CodeVersion]] = {}
 
 
 def _hash(text: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import orjson
 
-from polos_nb.codec import to_plain
+from polos_nb.codec import digest, to_plain
 from polos_nb.durable.fingerprint import StepCall
 from polos_nb.errors import CodecError
 from polos_nb.stores.base import StepRecord
@@ -23,8 +24,27 @@ class Slot:
     fingerprint: str
     occurrence: int
     seq: int
-    idempotency_key: str
+    lineage: str
+    horizon: int
+    redact: Callable[[str], str] = field(repr=False, compare=False)
     chain: str = ""
+
+    # Only steps that execute have a use for the first, and nothing in the others changes while a step is performed.
+    @cached_property
+    def idempotency_key(self) -> str:
+        """What names this very call, the same in every attempt and pass."""
+        return digest([self.lineage, self.horizon, self.fingerprint, self.occurrence])
+
+    @cached_property
+    def request_text(self) -> str:
+        """What is kept of the call for people, as JSON without secrets."""
+        return self.redact(as_json(self.call.request))
+
+    @cached_property
+    def request(self) -> dict[str, Any]:
+        """What is shown of the call: the same as what is kept."""
+        shown: dict[str, Any] = orjson.loads(self.request_text)
+        return shown
 
 
 @dataclass(frozen=True)
@@ -55,7 +75,18 @@ class StepFailure(Exception):
 
 def changed_record(record: StepRecord, changes: Mapping[str, Any]) -> StepRecord:
     """A record with other fields."""
-    return StepRecord(**{**record.__dict__, **changes})
+    return step_record({**record.__dict__, **changes})
+
+
+def step_record(values: Mapping[str, Any]) -> StepRecord:
+    """A record of its fields; a frozen dataclass sets each through a call, which takes five times as long."""
+    record = object.__new__(StepRecord)
+    record.__dict__.update(_DEFAULTS)
+    record.__dict__.update(values)
+    return record
+
+
+_DEFAULTS = {item.name: item.default for item in fields(StepRecord) if item.default is not MISSING}
 
 
 def as_json(value: Mapping[str, Any]) -> str:
@@ -63,8 +94,10 @@ def as_json(value: Mapping[str, Any]) -> str:
     return orjson.dumps(dict(value), option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS, default=str).decode()
 
 
-def as_shown(value: Any) -> Any:
-    """A value as plain data for listeners."""
+def as_shown(value: Any, kept: str | None = None) -> Any:
+    """A value as plain data for listeners; read from its `kept` form where that says all, which is quicker."""
+    if kept is not None and '"$' not in kept:
+        return orjson.loads(kept)
     try:
         return to_plain(value)
     except CodecError:

@@ -30,6 +30,7 @@ class StateKeeper:
     def __init__(self, state: BaseModel) -> None:
         self.state = state
         self._types = types_of(type(state))
+        self._put: dict[str, tuple[float, float]] = {}  # when the step was executed that a field was put back from
 
     def snapshot(self) -> dict[str, str]:
         """Each field as it is kept. Raises CodecError for a value that cannot be kept."""
@@ -44,10 +45,16 @@ class StateKeeper:
         changed = {name: text for name, text in self.snapshot().items() if before.get(name) != text}
         return encode(changed) if changed else None
 
-    def put_back(self, kept: str) -> None:
-        """Apply what `changes` gave. Fields that the state no longer has are left out."""
+    def put_back(self, kept: str, began: float = 0.0, ended: float = 0.0) -> None:
+        """Apply what `changes` gave in a step that was executed from `began` to `ended`.
+
+        Of steps that were executed side by side the one that ended last had the last word, whichever answers first.
+        Fields that the state no longer has are left out.
+        """
         for name, text in decode(kept).items():
-            if name in type(self.state).model_fields:
+            other = self._put.get(name, (0.0, 0.0))
+            if name in type(self.state).model_fields and not other[0] < ended < other[1]:
+                self._put[name] = (began, ended)
                 try:
                     setattr(self.state, name, decode(text, self._types))
                 except ValueError as error:

@@ -228,7 +228,14 @@ def _call_parts(
 
 def _shown(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, str]:
     named = {str(place): value for place, value in enumerate(args)} | kwargs
-    return {name: _clip(repr(value)) for name, value in named.items()}
+    return {name: _clip(_text(value)) for name, value in named.items()}
+
+
+def _text(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception:  # of the user's own class, or of a number that is too long to be written
+        return f"a {type(value).__qualname__}"
 
 
 def _clip(text: str, limit: int = 200) -> str:

@@ -213,18 +213,32 @@ class WaitSteps(StepBase):
 def answer_step(store: Any, run_id: str, step_key: str, data: Any, *, by: str = "") -> bool:
     """Answer what a run waits for at a step, or keep the answer for when it asks. False when it is answered already.
 
-    The step is named by its path from the outermost run, or by the last part of that.
+    The step is named by its path from that run. What waits already may also be named by the last part of its path.
     """
     text = orjson.dumps(data, default=str).decode()
-    same = [d for d in store.decisions(run_id=run_id) if d.step_key == step_key]
-    same = same or [d for d in store.decisions(run_id=run_id) if d.step_key.rpartition("/")[2] == step_key]
+    root, path = _from_outermost(store, run_id, step_key)
+    known = store.decisions(run_id=root)
+    same = [d for d in known if d.step_key == path]
+    same = same or [d for d in known if d.step_key.rpartition("/")[2] == step_key]
     waiting = [d for d in same if d.status == "waiting"]
     if waiting:
         return bool(store.decide(waiting[-1].id, answer=text, decided_by=by))
     if any(d.status == "answered" and d.step_id is not None for d in same):
         return False
-    store.answer_early(run_id, step_key, text, by)
+    store.answer_early(root, path, text, by)
+    for decision in store.decisions(run_id=root, status="waiting"):
+        if decision.step_key == path:  # it was asked in the meantime
+            return bool(store.decide(decision.id, answer=text, decided_by=by))
     return True
+
+
+def _from_outermost(store: Any, run_id: str, path: str) -> tuple[str, str]:
+    """The outermost run around a run, and the path from there."""
+    run = store.get_run(run_id)
+    while run is not None and run.root is not None and run.parent is not None:
+        run_id, path = run.parent, f"{run.parent_step}/{path}"
+        run = store.get_run(run_id)
+    return run_id, path
 
 
 def _data(step_key: str, data: Any) -> dict[str, Any]:

@@ -10,15 +10,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import orjson
-
 from polos_nb.codec import UnknownType, decode, digest, encode
 from polos_nb.durable.asking import Place
 from polos_nb.durable.book import Book
 from polos_nb.durable.doubt import settled
 from polos_nb.durable.fingerprint import StepCall, extend_chain, fingerprint
 from polos_nb.durable.retry import Retry
-from polos_nb.durable.slots import Answer, Attempt, Slot, StepFailure, as_json, as_shown, changed_record
+from polos_nb.durable.slots import Answer, Attempt, Slot, StepFailure, as_json, as_shown, changed_record, step_record
 from polos_nb.durable.state import StateKeeper
 from polos_nb.errors import CodecError, LiveCallRefused, StepExecutionError, StepInDoubt, StoreError, one_line
 from polos_nb.messages import Usage
@@ -81,7 +79,9 @@ class Steps:
             fingerprint=mark,
             occurrence=occurrence,
             seq=self.book.next_seq(),
-            idempotency_key=digest([run.lineage, run.horizon, mark, occurrence]),
+            lineage=run.lineage,
+            horizon=run.horizon,
+            redact=self.book.redactor.redact,
             chain=self._chain,
         )
 
@@ -149,11 +149,14 @@ class Steps:
         except (StepInDoubt, LiveCallRefused) as error:
             book.interrupts[slot.path] = error
             raise
+        if book.lot.leaving:  # a step that began now would be stopped in the middle
+            raise asyncio.CancelledError
         if waits and found is not None and found.status in ("started", "suspended"):
             record = book.rejoin(found, slot.seq)
         else:
+            book.open()
             record = book.start(call, self._record(slot), slot.seq, why)
-        self.tell(StepStarted, slot, request=self._request(slot), why=why)
+        self.tell(StepStarted, slot, request=slot.request, why=why)
         with book.lot.executing(book.prefix + slot.path):
             return await self._execute(slot, record, execute, retry or Retry(), usage_of, wrote, afterwards)
 
@@ -240,7 +243,7 @@ class Steps:
         if cached:
             self.book.hit(slot.seq, record)
             if record.state is not None and self.state is not None:
-                self.state.put_back(record.state)
+                self.state.put_back(record.state, record.started_at, record.finished_at or 0.0)
         usage = Usage.model_validate_json(record.usage) if record.usage else None
         if usage is not None and not self.path:
             self.book.usage = self.book.usage + usage
@@ -250,8 +253,8 @@ class Steps:
         self.tell(
             StepFinished,
             slot,
-            request=self._request(slot),
-            output=as_shown(value),
+            request=slot.request,
+            output=as_shown(value, record.output),
             cached=cached,
             usage=usage,
             seconds=seconds,
@@ -284,7 +287,7 @@ class Steps:
         """A write that was started and never ended is not repeated silently. None when it is to run again."""
         book = self.book
         book.open()
-        request = self._request(slot)
+        request = slot.request
         self.tell(StepStarted, slot, request=request, why="it is not known whether it happened")
         with book.lot.executing(book.prefix + slot.path):
             output = await settled(book, self.place(slot, found), request)
@@ -295,28 +298,26 @@ class Steps:
         book.store.finish_step(found.id, **changes)
         return self.answered(slot, changed_record(found, changes), value, cached=True)
 
-    def _request(self, slot: Slot) -> dict[str, Any]:
-        """What is shown of the call: the same as what its record says."""
-        shown: dict[str, Any] = orjson.loads(self.book.redactor.redact(as_json(slot.call.request)))
-        return shown
-
     def _record(self, slot: Slot) -> StepRecord:
-        call, redact = slot.call, self.book.redactor.redact
-        return StepRecord(
-            run_id=self.book.run.id,
-            lineage=self.book.run.lineage,
-            target_id=self.book.run.target_id,
-            step_key=slot.path,
-            kind=call.kind,
-            name=call.name,
-            fingerprint=slot.fingerprint,
-            occurrence=slot.occurrence,
-            effect=call.effect,
-            parts=redact(as_json(call.parts)),
-            request=redact(as_json(call.request)),
-            idempotency_key=slot.idempotency_key,
-            parent=self.path,
-            started_at=time.time(),
+        call, run = slot.call, self.book.run
+        return step_record(
+            {
+                "run_id": run.id,
+                "lineage": run.lineage,
+                "target_id": run.target_id,
+                "step_key": slot.path,
+                "kind": call.kind,
+                "name": call.name,
+                "fingerprint": slot.fingerprint,
+                "occurrence": slot.occurrence,
+                "effect": call.effect,
+                "parts": slot.redact(as_json(call.parts)),
+                "request": slot.request_text,
+                "idempotency_key": slot.idempotency_key,
+                "owner": self.book.owner,
+                "parent": self.path,
+                "started_at": time.time(),
+            }
         )
 
     def tell(self, event_type: Any, slot: Slot, **fields: Any) -> None:
@@ -336,7 +337,7 @@ class Steps:
         self.tell(
             StepFailed,
             slot,
-            request=self._request(slot),
+            request=slot.request,
             error=text,
             retry_in=retry_in,
             attempt=attempt,

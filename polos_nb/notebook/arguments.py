@@ -60,15 +60,18 @@ class Parser(argparse.ArgumentParser):
         action = self._option_string_actions.get(flag)
         return [str(choice) for choice in action.choices] if action is not None and action.choices else []
 
-    def parse_line(self, line: str) -> Namespace:
-        """The arguments of a magic's line. Raises ConfigurationError, or HelpAsked with the help as its text."""
-        return self.parse_tokens(split_line(line, self.magic))
+    def parse_line(self, line: str, *, body: bool = False) -> Namespace:
+        """The arguments of a magic's line. Raises ConfigurationError, or HelpAsked with the help as its text.
 
-    def parse_tokens(self, tokens: Sequence[str]) -> Namespace:
+        `body` says that the cell has one: the prompt is there, so that a word behind `--fresh` is a step.
+        """
+        return self.parse_tokens(split_line(line, self.magic), body=body)
+
+    def parse_tokens(self, tokens: Sequence[str], *, body: bool = False) -> Namespace:
         """The same for tokens."""
         if "-h" in tokens or "--help" in tokens:
             raise HelpAsked(self.format_help())
-        known, rest = self.parse_known_intermixed_args(_fresh_joined(tokens))
+        known, rest = self.parse_known_intermixed_args(_fresh_joined(tokens, self.takes_value, 1 if body else 2))
         if rest:
             self._refuse(rest[0])
         return known
@@ -146,14 +149,25 @@ def _plainer(message: str) -> str:
     return f"{', '.join(names) or missing} is missing"
 
 
-def _fresh_joined(tokens: Sequence[str]) -> list[str]:
-    """`--fresh 2.llm` as `--fresh=2.llm`; a `--fresh` alone never takes the prompt behind it."""
+def _fresh_joined(tokens: Sequence[str], takes_value: Callable[[str], bool], enough: int) -> list[str]:
+    """`--fresh 2.llm` as `--fresh=2.llm`; a `--fresh` alone never takes the prompt behind it.
+
+    After `enough` words (the agent, and the prompt unless it is the body) any word behind it is a step.
+    """
     out: list[str] = []
+    words, value = 0, False
     for token in tokens:
-        if out and out[-1] == f"--fresh={_ALL}" and _STEP.match(token):
+        if (
+            out
+            and out[-1] == f"--fresh={_ALL}"
+            and (_STEP.match(token) or (words >= enough and not token.startswith("-")))
+        ):
             out[-1] = f"--fresh={token}"
-        else:
-            out.append(f"--fresh={_ALL}" if token == "--fresh" else token)
+            continue
+        out.append(f"--fresh={_ALL}" if token == "--fresh" else token)
+        if not value and not token.startswith("-"):
+            words += 1
+        value = token.startswith("-") and token != "--fresh" and "=" not in token and takes_value(token)
     return out
 
 

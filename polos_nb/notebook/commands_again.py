@@ -62,6 +62,9 @@ def plan(session: NotebookSession, given: Namespace, options: Any) -> Any:
         line += f" {flag} {_quoted(value)}" if value else ""
     for pair in given.params or ():
         line += f" -p {_quoted(pair)}"
+    for step in given.fresh or ():
+        line += f" --fresh={_quoted(step)}"
+    line += " --no-interp" if given.no_interp else ""
     return session.run_blocking(line)
 
 
@@ -75,8 +78,12 @@ def resume(session: NotebookSession, given: Namespace, options: Any) -> Any:
 
 def stop(session: NotebookSession, given: Namespace, options: Any) -> Shown:
     """`%polos stop`."""
-    client = PolosClient(runtime=session.runtime)
-    stopped = portal().run(client.cancel_execution(given.run))
+    run = session.runtime.store.get_run(given.run)
+    if run is not None and run.root is not None:
+        raise ConfigurationError(f"run {run.id} is inside run {run.root}; stop that one")
+    stopped = portal().run(PolosClient(runtime=session.runtime).cancel_execution(given.run))
+    if run is not None and stopped:
+        session.stopped(run)
     said = "is being stopped; what is finished is kept" if stopped else "is over already"
     return Shown(note=f"{given.run} {said}.")
 

@@ -101,8 +101,12 @@ def _arguments(parser: Parser, text: str, names: Mapping[str, Any]) -> Suggestio
     if parser is AGENT and _listing_tools(past):
         return _value(parser, "-t", fragment, names)
     if parser is RUN and not [token for token in past if not token.startswith("-")]:
-        return _starting(sorted({*agents_of(names), *workflows_of(names)}), fragment)
+        return _runnable(fragment, names)
     return Suggestions([], fragment)
+
+
+def _runnable(fragment: str, names: Mapping[str, Any]) -> Suggestions:
+    return _starting(sorted({*agents_of(names), *workflows_of(names)}), fragment)
 
 
 def _value(parser: Parser, flag: str, fragment: str, names: Mapping[str, Any]) -> Suggestions:
@@ -112,7 +116,7 @@ def _value(parser: Parser, flag: str, fragment: str, names: Mapping[str, Any]) -
         return _starting(["demo", *(model for models in known_models().values() for model in models)], fragment)
     if flag in ("-t", "--tools"):
         return _starting(sorted(tools_of(names)), fragment.rpartition(",")[2])
-    if flag in ("-o", "--output"):
+    if flag in ("-o", "--output", "--state"):
         classes = [n for n, v in names.items() if isinstance(v, type) and not n.startswith("_")]
         return _starting(sorted(classes), fragment)
     return Suggestions([], fragment)
@@ -139,6 +143,8 @@ def _verb(text: str, names: Mapping[str, Any], runs: Callable[[], Sequence[str]]
         return _starting([*PROVIDERS, "demo"], fragment)
     if tokens[0] == "cache" and "clear" in tokens[1:-1]:
         return _starting(sorted(agents_of(names)), fragment)
+    if tokens[0] == "plan" and len(tokens) == 2:
+        return _runnable(fragment, names)
     if not any(token.startswith("-") for token in tokens) and len(tokens) - 1 <= verb.runs:
         return _starting(runs(), fragment)
     return _starting(list(verb.actions) if len(tokens) == 2 else [], fragment)

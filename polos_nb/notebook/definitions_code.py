@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from polos_nb.errors import DefinitionError
-from polos_nb.notebook.arguments import TOOL, WORKFLOW, Namespace
+from polos_nb.notebook.arguments import TOOL, WORKFLOW, Namespace, Parser
 from polos_nb.notebook.lookup import find_type
 from polos_nb.tools import Tool
 from polos_nb.workflows import Workflow
@@ -91,6 +91,7 @@ def _defined(body: str, ip: Any, magic: str, bind: Callable[[str, dict[str, Any]
 def _bind(given: Namespace, function: str, names: dict[str, Any]) -> Tool:
     made = names[function]
     tool = made if isinstance(made, Tool) else None
+    _check_made(TOOL, given, function, made, Tool)
     if tool is None:
         tool = Tool(
             given.id or given.name or function,
@@ -116,9 +117,10 @@ def _bind(given: Namespace, function: str, names: dict[str, Any]) -> Tool:
 def _bind_workflow(given: Namespace, function: str, names: dict[str, Any]) -> Workflow:
     made = names[function]
     workflow = made if isinstance(made, Workflow) else None
+    _check_made(WORKFLOW, given, function, made, Workflow)
     if workflow is None:
-        name, _, limit = (given.queue or "").partition(":")
-        if limit and not limit.isdecimal():
+        name, colon, limit = (given.queue or "").partition(":")
+        if colon and not (name and limit.isdecimal()):
             raise DefinitionError(f"%%polos_workflow: --queue {given.queue} is not NAME:N; write for example slow:2")
         workflow = Workflow(
             given.id or given.name or function,
@@ -131,6 +133,20 @@ def _bind_workflow(given: Namespace, function: str, names: dict[str, Any]) -> Wo
         )
     names[function] = workflow
     return workflow
+
+
+def _check_made(parser: Parser, given: Namespace, function: str, made: Any, kind: type) -> None:
+    """Raise DefinitionError for what a decorator in the body has made otherwise than the magic's line says."""
+    decorator = f"@{kind.__name__.lower()}"
+    if isinstance(made, kind):
+        said = [action for action in vars(given) if getattr(given, action) != parser.get_default(action)]
+        if said:
+            raise DefinitionError(
+                f"{parser.magic}: {function} has a {decorator} of its own, so --{said[0]} says nothing; write it there"
+            )
+    elif getattr(made, "__polos_declaration__", False):
+        name = type(made).__name__.lower()
+        raise DefinitionError(f"{parser.magic}: {function} has @{name} above it, and is no {kind.__name__.lower()}")
 
 
 def workflow_info(workflow: Workflow) -> dict[str, Any]:

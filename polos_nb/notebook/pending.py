@@ -9,6 +9,7 @@ from typing import Any
 from polos_nb.errors import PolosError, Suspended
 
 _POLL_SECONDS = 0.05
+_OPEN = ("waiting", "running")
 
 
 class PendingRun:
@@ -19,45 +20,56 @@ class PendingRun:
 
     def __init__(self, failure: Suspended) -> None:
         self._failure: BaseException = failure
+        self._run_id = failure.run_id
         self._result: Any = None
         self._state = "waiting"
 
     @property
     def run_id(self) -> str:
         """The run, such as "r12"."""
-        return str(getattr(self._failure, "run_id", ""))
+        return self._run_id
+
+    def goes_on(self) -> None:
+        """What the run waited for has come."""
+        self._state = "running"
 
     def waits_again(self, failure: Suspended) -> None:
         """The run went on and waits at another step."""
-        self._failure = failure
+        self._failure, self._state = failure, "waiting"
 
     def settle(self, result: Any) -> None:
         """The run is over."""
         self._result, self._state = result, "done"
 
-    def fail(self, failure: BaseException) -> None:
+    def fail(self, failure: BaseException, *, stopped: bool = False) -> None:
         """The run has failed, or was stopped."""
-        self._failure, self._state = failure, "failed"
+        self._failure, self._state = failure, "stopped" if stopped else "failed"
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
         if self._state == "done":
             return getattr(self._result, name)
-        raise PolosError(f"{name} is not there yet: {self._failure}")
+        raise PolosError(f"{name} is not there{' yet' if self._state in _OPEN else ''}: {self._why()}")
+
+    def _why(self) -> str:
+        if self._state == "waiting":
+            return str(self._failure)
+        said = {"running": "goes on", "stopped": f"was {self._failure}"}
+        return f"run {self._run_id} {said.get(self._state, f'failed: {self._failure}')}"
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._wait().__await__()
 
     async def _wait(self) -> Any:
-        while self._state == "waiting":  # noqa: ASYNC110 - another thread may settle it
+        while self._state in _OPEN:  # noqa: ASYNC110 - another thread may settle it
             await asyncio.sleep(_POLL_SECONDS)
-        if self._state == "failed":
-            raise PolosError(str(self._failure)) from self._failure
+        if self._state != "done":
+            raise PolosError(self._why()) from self._failure
         return self._result
 
     def __repr__(self) -> str:
         if self._state == "done":
             return repr(self._result)
         waiting = ", ".join(getattr(self._failure, "waiting", ()))
-        return f"PendingRun({self.run_id!r}, {f'waiting at {waiting}' if self._state == 'waiting' else 'failed'})"
+        return f"PendingRun({self._run_id!r}, {f'waiting at {waiting}' if self._state == 'waiting' else self._state})"

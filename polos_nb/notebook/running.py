@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from polos_nb.notebook.failures import one_line_only, stopped
 from polos_nb.notebook.kernel_compat import in_kernel
 from polos_nb.notebook.painter import Live, Painter
 from polos_nb.notebook.pending import PendingRun
+from polos_nb.run_events import RunFinished
 from polos_nb.runtime.planning import PlanReport
 from polos_nb.runtime.portal import portal
 from polos_nb.runtime.run import Run
@@ -41,6 +43,7 @@ class Prepared:
 class _Left:
     """A run that was left waiting, with what shows it."""
 
+    run: Run
     prepared: Prepared
     painter: Painter
     pending: PendingRun
@@ -132,6 +135,7 @@ class Runner:
         painter.end(failure)
         if isinstance(failure, Suspended) and watched:
             return self._leave(prepared, painter, failure)
+        self._elsewhere(run, failure)
         if failure is not None:
             raise one_line_only(failure).with_traceback(None) from None
         return self._value(prepared, run.task.result())
@@ -144,27 +148,57 @@ class Runner:
         if isinstance(result, AgentResult):
             self._shown.add(id(result))  # the run's own output is the display; the value is only kept
             return result
-        return None if prepared.cell else result  # other values would be shown a second time
+        return None if prepared.cell or prepared.bind else result  # other values would be shown a second time
 
     # -- runs that wait -----------------------------------------------------------------------------------------------
     def _leave(self, prepared: Prepared, painter: Painter, failure: Suspended) -> None:
         """The cell ends, and the run waits: its variable says so until it has the result."""
         pending = PendingRun(failure)
-        self._left[id(prepared.run)] = _Left(prepared, painter, pending)
+        self._left[id(prepared)] = _Left(prepared.run, prepared, painter, pending)
         if prepared.bind:
             self._ip.user_ns[prepared.bind] = pending
 
+    def stopped(self, run_id: str) -> None:
+        """A run that waits was stopped: its variable and its output say so."""
+        for left in self._taken(run_id):
+            left.pending.fail(stopped(run_id), stopped=True)
+            seen = left.run.transcript
+            seen.add(RunFinished(run_id=run_id, target_id=seen.target_id, at=time.time(), status="cancelled"))
+            if isinstance(left.painter, Live) and in_kernel(self._ip):
+                left.painter.end()
+
+    def _taken(self, run_id: str) -> list[_Left]:
+        """Every place that this run was left at: cells that make the same call share a run."""
+        found = [key for key, left in self._left.items() if left.pending.run_id == run_id]
+        return [self._left.pop(key) for key in found]
+
+    def _elsewhere(self, run: Run, failure: BaseException | None) -> None:
+        """A run is over that was left waiting in other places: they get its end too."""
+        assert run.task is not None
+        for left in self._taken(run.id):
+            if isinstance(left.painter, Live) and in_kernel(self._ip):
+                left.painter.again(run.transcript).end(failure)
+            if failure is not None:
+                left.pending.fail(failure)
+            else:
+                self._settle(left, run.task.result())
+
+    def _settle(self, left: _Left, result: Any) -> None:
+        left.pending.settle(result)
+        name = left.prepared.bind
+        if name and self._ip.user_ns.get(name) is left.pending:
+            self._ip.user_ns[name] = result
+
     def _resumed(self, before: Run, after: Run) -> None:
         """A run goes on: show it where it was shown, on the loop that drives it."""
-        left = self._left.pop(id(before), None)
-        if left is None:
-            return
-        painter = left.painter
-        if isinstance(painter, Live):
-            painter = painter.again(after.transcript)
-        task = asyncio.get_running_loop().create_task(self._follow(left, painter, after))
-        self._followers.add(task)
-        task.add_done_callback(self._followers.discard)
+        for left in self._taken(before.id):
+            left.pending.goes_on()
+            painter = left.painter
+            if isinstance(painter, Live):
+                painter = painter.again(after.transcript)
+            task = asyncio.get_running_loop().create_task(self._follow(left, painter, after))
+            self._followers.add(task)
+            task.add_done_callback(self._followers.discard)
 
     async def _follow(self, left: _Left, painter: Painter, run: Run) -> None:
         assert run.task is not None
@@ -178,13 +212,10 @@ class Runner:
             painter.end(None if run.task.cancelled() else failure)
         if isinstance(failure, Suspended):
             left.pending.waits_again(failure)
-            self._left[id(run)] = _Left(left.prepared, painter, left.pending)
+            self._left[id(left.prepared)] = _Left(run, left.prepared, painter, left.pending)
             return
         if failure is not None:
-            left.pending.fail(failure)
+            halted = run.task.cancelled()
+            left.pending.fail(stopped(run.id) if halted else failure, stopped=halted)
             return
-        result = run.task.result()
-        left.pending.settle(result)
-        name = left.prepared.bind
-        if name and self._ip.user_ns.get(name) is left.pending:
-            self._ip.user_ns[name] = result
+        self._settle(left, run.task.result())

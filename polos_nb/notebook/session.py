@@ -28,6 +28,7 @@ from polos_nb.runtime.portal import portal
 from polos_nb.runtime.run import Run
 from polos_nb.runtime.runtime import Runtime
 from polos_nb.settings import Mode, Settings
+from polos_nb.stores.base import RunRecord
 from polos_nb.stores.cassette import find_cassettes
 from polos_nb.workflows import Workflow
 
@@ -125,16 +126,18 @@ class NotebookSession:
         __tracebackhide__ = True
         return await self._awaited(line, body)
 
-    async def run_line(self, line: str) -> Any:
-        """Run a `%polos_run` line."""
+    async def run_line(self, line: str, *, alone: bool = False) -> Any:
+        """Run a `%polos_run` line. `alone`: its value is not used, so what is shown need not be shown again."""
         __tracebackhide__ = True
-        return await self._awaited(line, None)
+        return await self._awaited(line, None, alone=alone)
 
-    async def _awaited(self, line: str, body: str | None) -> Any:
+    async def _awaited(self, line: str, body: str | None, *, alone: bool = False) -> Any:
         __tracebackhide__ = True
         prepared = self._prepare(line, body)
         if prepared is None:
             return None
+        if alone and not prepared.quiet:
+            prepared = replace(prepared, cell=True)
         if prepared.plan is not None:
             return plan_page(await prepared.plan())
         return await self.runner.awaited(prepared, watched=self.watched)
@@ -179,6 +182,11 @@ class NotebookSession:
         with contextlib.suppress(ConfigurationError):  # not declared here: the sentence of the answer is enough
             self.resume_blocking(run_id)
 
+    def stopped(self, run: RunRecord) -> None:
+        """A run was stopped: if it waits in this kernel, it waits no more."""
+        self.runtime.waiting.forget(run.lineage)
+        self.runner.stopped(run.id)
+
     def declared(self) -> dict[str, Any]:
         """What the notebook's names declare, by id."""
         names = self.ip.user_ns
@@ -220,7 +228,8 @@ class NotebookSession:
     def _prepared(self, line: str, body: str | None, names: Mapping[str, Any]) -> Prepared:
         bare = line.rstrip()
         silent = body is None and bare.endswith(";")
-        given = RUN.parse_line(bare.rstrip(";") if silent else bare)
+        given = RUN.parse_line(bare.rstrip(";") if silent else bare, body=bool(body and body.strip()))
+        _only_one_input(given, body)
         found = find_runnable(given.agent, names)
         if given.bind:
             variable_name(given.bind, RUN.magic, "--as")
@@ -257,6 +266,8 @@ class NotebookSession:
         )
 
     def _workflow(self, workflow: Workflow, given: Namespace, body: str | None, names: Mapping[str, Any]) -> Any:
+        if given.params:
+            raise ConfigurationError(f"-p is for an agent's provider; workflow {workflow.id} takes its payload only")
         payload = self._payload(workflow, given, body, names)
         workflow.payload.check(payload)
         options = {"conversation_id": given.session, "fresh": as_fresh(fresh_of(given.fresh))}
@@ -282,14 +293,22 @@ class NotebookSession:
     def _prompt(self, given: Namespace, body: str | None, names: Mapping[str, Any]) -> str:
         text = " ".join(given.prompt)
         if body is not None and body.strip():
-            if text:
-                raise ConfigurationError(f"%%polos_run: unexpected {text!r}; the body of the cell is the prompt")
             text = strip_markers(body).strip()
         if not text.strip():
             raise ConfigurationError(f'%polos_run: the prompt is missing; write %polos_run {given.agent} "Hello"')
         if given.no_interp or self.options.interpolation == "off":
             return text
         return interpolate(text, names).text
+
+
+def _only_one_input(given: Namespace, body: str | None) -> None:
+    """Raise ConfigurationError for a call that says twice what it is about: one of them would be lost."""
+    words = " ".join(given.prompt)
+    if words and body is not None and body.strip():
+        raise ConfigurationError(f"%%polos_run: unexpected {words!r}; the body of the cell is the prompt")
+    if given.input and (words or (body is not None and body.strip())):
+        where = f"{words!r}" if words else "the body of the cell"
+        raise ConfigurationError(f"%polos_run: {where} and --input are both given; leave one of them out")
 
 
 def _timeout(given: Namespace) -> float:

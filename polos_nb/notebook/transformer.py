@@ -86,11 +86,14 @@ def transform_calls(lines: Lines) -> Lines:
     data = source.encode()
     starts = _line_starts(data)
     edits: list[tuple[int, int, str]] = []
+    alone = {id(node.value) for node in tree.body if isinstance(node, ast.Expr)}  # whose value nobody takes
     for call in _calls(tree):
         if _is_asyncio_run(call):
             edits += _await_argument(call, data, starts)
         elif (line := _polos_line(call)) is not None:
-            edits.append((*_span(call, starts), f"(await {_TARGET}.run_line({line!r}))"))
+            edits.append(
+                (*_span(call, starts), f"(await {_TARGET}.run_line({line!r}{', alone=True' * (id(call) in alone)}))")
+            )
     if not edits:
         return lines
     for start, end, text in sorted(edits, reverse=True):

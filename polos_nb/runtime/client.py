@@ -15,6 +15,7 @@ from polos_nb.durable.step_invoke import BatchWorkflowInput
 from polos_nb.durable.step_wait import answer_step
 from polos_nb.errors import DefinitionError, StoreError
 from polos_nb.messages import AgentResult
+from polos_nb.runtime.background import Background, serve
 from polos_nb.runtime.handles import ExecutionHandle, execution_data
 from polos_nb.runtime.invoking import invoke, planned, result_of
 from polos_nb.runtime.planning import PlanReport
@@ -174,8 +175,9 @@ class PolosClient:
         *,
         decided_by: str = "",
     ) -> bool:
-        """Answer what a run waits for, from any process. `suspend_execution_id` is the outermost run.
+        """Answer what a run waits for, from any process.
 
+        `suspend_execution_id` is the run that asks, or a run around it, with the step's path from there.
         An answer may come before the question. False when somebody has answered already.
         """
         store = self.runtime.store
@@ -260,12 +262,32 @@ class Polos(PolosClient):
             api_url, api_key, project_id, deployment_id, store=store, mode=mode, cassettes=cassettes, patience=patience
         )
         self._token: Any = None
+        self._background: Background | None = None
 
     async def start(self) -> None:
-        """Nothing to do: there is no server. Here for code written for Polos."""
+        """Start workflows for events and at the times of schedules, from now on until `stop`.
+
+        There is no server: it is this process that does it, as long as its loop runs.
+        """
+        if self._background is None:
+            self._background = serve(self.runtime, self)
+
+    async def serve(self) -> None:
+        """The same, until it is stopped (Ctrl-C, or cancelled): the last line of a script that only serves."""
+        await self.start()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.stop()
 
     async def stop(self) -> None:
-        """Stop the runs that go on and release the store, if this client has one of its own."""
+        """Stop the runs that go on and release the store, if this client has one of its own.
+
+        Runs that events and schedules started go on at the next start.
+        """
+        serving, self._background = self._background, None
+        if serving is not None:
+            await serving.stop()
         if self._runtime is not None:
             await self._runtime.finish()
             self._runtime.close()

@@ -33,7 +33,7 @@ from polos_nb.runtime.conversation import Conversations, Place
 from polos_nb.runtime.leases import Leases
 from polos_nb.runtime.queues import Queues
 from polos_nb.runtime.reader import follow
-from polos_nb.runtime.records import kept_options, kept_result, kept_usage
+from polos_nb.runtime.records import kept_options, kept_result, kept_usage, run_finished
 from polos_nb.runtime.run import Run
 from polos_nb.runtime.targets import Pass, Target
 from polos_nb.settings import Mode, Settings
@@ -202,6 +202,9 @@ class Driver:
         idle = asyncio.ensure_future(book.lot.until_idle(patience))
         try:
             await asyncio.wait({work, idle}, return_when=asyncio.FIRST_COMPLETED)
+            while not work.done() and not book.lot.idle(patience):  # what it waited for came at this very moment
+                idle = asyncio.ensure_future(book.lot.until_idle(patience))
+                await asyncio.wait({work, idle}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 book.lot.leaving = True
                 work.cancel()
@@ -250,6 +253,8 @@ class Driver:
                 return (replace(newest, status="completed"), found, "replayed") if newest else (new, found, "new")
             if newest is not None and leases.driven(newest):
                 await follow(store, newest, drive.run.emit, leases.driven)
+                if newest.status == "running":  # else it is waited for to begin again
+                    self._heard(drive, newest.id)
                 continue
             if fresh is True or newest is None:
                 horizon = store.last_step_id() if fresh is True else 0
@@ -263,6 +268,16 @@ class Driver:
                 return replace(newest, previous=new.previous), found, "replayed"
             if leases.take(newest):
                 return replace(newest, status="running", owner=leases.owner), found, "resumed"
+
+    def _heard(self, drive: Drive, run_id: str) -> None:
+        """Raise for a run that was stopped or failed while this pass read along: who looks on does not try again."""
+        store = self._runtime.store
+        run = store.get_run(run_id)
+        if run is None or run.status not in ("cancelled", "failed"):
+            return
+        drive.run.emit(run_finished(run, store.trace(run.id)))
+        how = "was stopped" if run.status == "cancelled" else f"failed: {run.error}"
+        raise RunError(f"run {run.id} {how}, where it was driven; run it again to go on from there", run_id=run.id)
 
     def _completed(self, drive: Drive, book: Book, now: Pass, result: Any, began: float) -> Any:
         runtime, target, place = self._runtime, drive.target, drive.place
@@ -313,6 +328,8 @@ class Driver:
 
     def _failed(self, drive: Drive, book: Book, now: Pass, error: BaseException, began: float) -> None:
         status, text = _ending(drive, book, error)
+        if status == "suspended" and _cancelled(book):  # by another process, just now
+            status, text = "cancelled", "stopped"
         if isinstance(error, PolosError) and getattr(error, "run_id", None) == "":
             error.run_id = book.run.id  # type: ignore[attr-defined]
         if book.writing:
@@ -360,8 +377,18 @@ def _ending(drive: Drive, book: Book, error: BaseException) -> tuple[str, str | 
         late = drive.limit is not None and drive.limit.expired()
         if isinstance(error, Suspended) or lot.leaving or (late and lot.abandoned):
             return "suspended", None
+        if drive.above and not drive.run.stopped:  # nobody stopped it: the loop ends that it was started beside on
+            return "suspended", None
         return "cancelled", "stopped"
     return "failed", book.redactor.redact(one_line(error, 2000))
+
+
+def _cancelled(book: Book) -> bool:
+    """Whether the store says that this run, or the outermost one around it, is cancelled."""
+    with contextlib.suppress(StoreError):
+        found = [book.store.get_run(name) for name in {book.run.id, book.root.run.id} if name]
+        return any(run is not None and run.status == "cancelled" for run in found)
+    return False
 
 
 def _above(outer: Any) -> dict[str, Any]:

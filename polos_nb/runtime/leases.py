@@ -73,8 +73,8 @@ class Leases:
                     renewed = time.monotonic()
 
     def driven(self, run: RunRecord) -> bool:
-        """Whether another living pass drives this run."""
-        if run.status != "running" or not run.owner or run.owner == self.owner:
+        """Whether another living pass drives this run; one that was cancelled is driven until its driver lets go."""
+        if run.status not in ("running", "cancelled") or not run.owner or run.owner == self.owner:
             return False
         process, _, _ = run.owner.partition("/")
         if process == owner_id():

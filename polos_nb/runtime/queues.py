@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from polos_nb.errors import DefinitionError
 
@@ -65,11 +65,60 @@ def lane_of(workflow_id: str, declared: Any, given: Any = None, key: str | None 
     if not isinstance(chosen, Queue):
         raise DefinitionError(f"workflow {workflow_id!r}: queue={chosen!r} is neither a name, a queue() nor a dict")
     limit = chosen.concurrency_limit if chosen.concurrency_limit is not None else _limits.get(chosen.name)
+    if limit is not None and limit < 1:
+        raise DefinitionError(f"workflow {workflow_id!r}: concurrency_limit={limit} must be 1 or more")
     return None if limit is None else Lane(chosen.name, limit, key)
 
 
 _held: ContextVar[frozenset[tuple[str, str | None]]] = ContextVar("polos_nb_lanes", default=frozenset())
 _limits: dict[str, int] = {}  # the smallest limit that was declared for a name
+
+
+@contextlib.contextmanager
+def beside() -> Iterator[None]:
+    """What is started in this block is waited for by nobody: it queues in the lanes that are held around it."""
+    token = _held.set(frozenset())
+    try:
+        yield
+    finally:
+        _held.reset(token)
+
+
+class Turn:
+    """A place in a lane. A run that only waits leaves it to others, and comes back before it goes on."""
+
+    def __init__(self, queues: Queues, lane: Lane) -> None:
+        self._queues = queues
+        self._lane = lane
+        self._ticket: object | None = None
+
+    async def back(self) -> None:
+        """Wait for the turn, at the end of the line; at once where it was not left."""
+        if self._ticket is None:
+            self._ticket = self._queues.enter(self._lane)
+        while self._ticket is not None and self._queues.ahead(self._lane, self._ticket) >= self._lane.limit:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_SECONDS)  # who leaves may be on another loop
+
+    def leave(self) -> None:
+        """Let the next one have the place."""
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            self._queues.leave(self._lane, ticket)
+
+    @property
+    def held(self) -> bool:
+        """Whether it is in the line."""
+        return self._ticket is not None
+
+
+class Waits(Protocol):
+    """How a turn learns that its run only waits; see `durable.lot.Lot`."""
+
+    def lend(self, turn: Turn, below: str) -> None:
+        """Have the turn come `back` before a step goes on that waited, if its path begins with `below`."""
+
+    async def until_idle(self, patience: float, *, below: str = "") -> None:
+        """Return when all that is executed below a path waits."""
 
 
 class Queues:
@@ -80,25 +129,55 @@ class Queues:
         self._lines: dict[tuple[str, str | None], list[object]] = {}
 
     @contextlib.asynccontextmanager
-    async def turn(self, lane: Lane | None) -> AsyncIterator[None]:
+    async def turn(self, lane: Lane | None, waits: Waits | None = None, below: str = "") -> AsyncIterator[None]:
         """Wait for a turn in the lane, first come first served, and keep it as long as the block runs.
 
-        What has a turn already, and starts more in the same lane, does not wait for itself.
+        What has a turn already, and starts more in the same lane, does not wait for itself. While all steps below a
+        path only wait, as `waits` knows, others have the place.
         """
         if lane is None or (lane.name, lane.key) in _held.get():
             yield
             return
-        ticket = object()
-        place = (lane.name, lane.key)
-        token = _held.set(_held.get() | {place})
-        with self._lock:
-            line = self._lines.setdefault(place, [])
-            line.append(ticket)
+        token = _held.set(_held.get() | {(lane.name, lane.key)})
+        turn = Turn(self, lane)
+        lending: asyncio.Task[None] | None = None
         try:
-            while line.index(ticket) >= lane.limit:  # noqa: ASYNC110
-                await asyncio.sleep(_POLL_SECONDS)  # who leaves may be on another loop
+            await turn.back()
+            if waits is not None:
+                waits.lend(turn, below)
+                lending = asyncio.get_running_loop().create_task(_lent(turn, waits, below))
             yield
         finally:
+            if lending is not None:
+                lending.cancel()
+            turn.leave()
             _held.reset(token)
-            with self._lock:
-                line.remove(ticket)
+
+    def enter(self, lane: Lane) -> object:
+        """Stand in line; returns a ticket."""
+        ticket = object()
+        with self._lock:
+            self._lines.setdefault((lane.name, lane.key), []).append(ticket)
+        return ticket
+
+    def ahead(self, lane: Lane, ticket: object) -> int:
+        """How many are before this ticket."""
+        with self._lock:
+            line = self._lines.get((lane.name, lane.key), [])
+            return line.index(ticket) if ticket in line else 0
+
+    def leave(self, lane: Lane, ticket: object) -> None:
+        """Leave the line."""
+        with self._lock:
+            line = self._lines[lane.name, lane.key]
+            line.remove(ticket)
+            if not line:
+                del self._lines[lane.name, lane.key]
+
+
+async def _lent(turn: Turn, waits: Waits, below: str) -> None:
+    while True:
+        await waits.until_idle(0.0, below=below)
+        turn.leave()
+        while not turn.held:  # noqa: ASYNC110 - who comes back may be on another loop
+            await asyncio.sleep(_POLL_SECONDS)

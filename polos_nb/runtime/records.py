@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -40,9 +41,17 @@ def kept_result(value: Any, redactor: Redactor) -> Kept:
     """A run's result for its record. It is for lists and people only, so what cannot be kept is described."""
     try:
         text = redactor.redact(encode(value))
-        return Kept(text, untag(orjson.loads(redactor.redact(orjson.dumps(to_plain(value)).decode()))))
+        return Kept(text, untag(json.loads(redactor.redact(json.dumps(to_plain(value), ensure_ascii=False)))))
     except CodecError:
-        return Kept(encode(redactor.redact(repr(value))), redactor.redact(repr(value)))
+        shown = redactor.redact(_described(value))
+        return Kept(encode(shown), shown)
+
+
+def _described(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception:  # of the user's own class
+        return f"a {type(value).__qualname__}"
 
 
 def kept_usage(usage: Usage) -> str:

@@ -30,6 +30,7 @@ class Run:
         self.created_at = datetime.now(UTC).isoformat()
         self.transcript = Transcript()
         self.task: asyncio.Task[Any] | None = None
+        self.stopped = False  # whether somebody has asked for its end
         self.stopped_id = ""  # the run that a pass was writing in when it ended before its time
         self._id = ""
         self._log = EventLog()
@@ -73,6 +74,7 @@ class Run:
 
     def cancel(self) -> None:
         """Stop the run. What it finished is kept; running the same call again goes on from there."""
+        self.stopped = True
         if self.task is not None:
             self.task.get_loop().call_soon_threadsafe(self.task.cancel)
 

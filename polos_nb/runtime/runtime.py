@@ -234,8 +234,11 @@ class Runtime:
         finally:
             self._talking.discard(drive.run.conversation_id or "")  # before anybody hears that the turn is over
 
-    def _again(self, drive: Drive) -> Run:
-        """Go on with a run that was left waiting."""
+    def _again(self, drive: Drive) -> Run | None:
+        """Go on with a run that was left waiting, unless somebody has cancelled it."""
+        record = self.store.get_run(drive.run.id)
+        if record is None or record.status == "cancelled":
+            return None
         again = drive.anew()
         self._begin(again)
         return again.run

@@ -119,12 +119,11 @@ async def _told(source: Source, run: RunRecord) -> AsyncIterator[Event]:
         if live is not None and live is not heard and current.status not in _OVER:
             heard, seen = live, None
             async for event in told.new(live):
-                if isinstance(event, RunFinished):
-                    if event.status == "suspended":
-                        continue
+                if not isinstance(event, RunFinished):
+                    yield event
+                elif _over(store, run.id):  # else it was left, or another process has taken it up again
                     yield event
                     return
-                yield event
             continue
         if version != seen:
             seen = version
@@ -134,6 +133,11 @@ async def _told(source: Source, run: RunRecord) -> AsyncIterator[Event]:
                 yield run_finished(current, store.trace(current.id))
                 return
         await asyncio.sleep(_POLL_SECONDS)
+
+
+def _over(store: Store, run_id: str) -> bool:
+    run = store.get_run(run_id)
+    return run is None or run.status in _OVER
 
 
 def records_of(store: Store, run: RunRecord) -> Iterator[Event]:
@@ -199,7 +203,7 @@ class _Told:
     async def new(self, run: Run) -> AsyncIterator[Event]:
         """What a pass in this process tells that was not told before."""
         said: Counter[tuple[str, ...]] = Counter()
-        async for event in run.read():
+        async for event in run._log.read():
             if self._is_new(event, said):
                 yield event
 

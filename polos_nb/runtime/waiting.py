@@ -14,10 +14,12 @@ _POLL_SECONDS = 0.1
 class Waiting:
     """The runs of this process that nobody waits with. `again` drives one on and returns its new `Run`.
 
+    It returns None for one that was cancelled in the meantime.
+
     `on_resume` is called with the old and the new `Run` before the new one begins, in the loop that drives it.
     """
 
-    def __init__(self, again: Callable[[Drive], Run]) -> None:
+    def __init__(self, again: Callable[[Drive], Run | None]) -> None:
         self.on_resume: list[Callable[[Run, Run], None]] = []
         self._again = again
         self._left: dict[str, Drive] = {}
@@ -51,5 +53,6 @@ class Waiting:
                 if drive.lineage in self._left and any(left.over() for left in drive.lot.left):
                     self.forget(drive.lineage)
                     run = self._again(drive)
-                    for listener in self.on_resume:
-                        listener(drive.run, run)
+                    if run is not None:
+                        for listener in self.on_resume:
+                            listener(drive.run, run)

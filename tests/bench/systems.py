@@ -93,12 +93,14 @@ def raw(job: Job, synchronous: str) -> float:
 
 def polos(job: Job, durability: str) -> float:
     """polos_nb through its public API, on its SQLite store."""
-    from polos_nb import PolosClient, WorkflowContext, tool
+    from polos_nb import PolosClient, WorkflowContext
     from polos_nb.errors import PolosError
     from polos_nb.stores.sqlite import SqliteStore
+    from polos_nb.workflows import workflow
 
-    @tool(description="All the steps of a run")
-    async def steps(ctx: WorkflowContext, count: int, label: str) -> int:
+    @workflow(id="steps")
+    async def steps(ctx: WorkflowContext, payload: dict[str, Any]) -> int:
+        count: int = payload["count"]
         await all_steps(count, lambda number: ctx.step.run(f"s{number}", work, number))
         if os.environ.get("BENCH_PHASE") == "fresh":
             raise NotDone

@@ -87,14 +87,13 @@ class Lane:
             while process.is_alive() and (moment is None or time.monotonic() < moment):
                 self._answer()
                 time.sleep(0.002)
-            if process.is_alive():
-                process.kill()
+            killed = process.is_alive()
+            process.kill()
             process.join(20)
-            if process.exitcode == -9:
+            if self.result() is None:  # threads that start processes spoil each other's exit codes
+                assert killed, (self.folder / "said").read_text()
                 self.places.append((lines_of(self.folder) or ["nothing"])[-1])
                 self._answer_the_dead()
-            else:
-                assert process.exitcode == 0, (self.folder / "said").read_text()
         finally:
             process.kill()
             process.join()

@@ -153,9 +153,7 @@ def name_of(step: StepRecord) -> str | None:
 
 def finished(store: Store) -> set[str]:
     """What is committed as completed."""
-    return {
-        name for step in store.past_steps(limit=1000) if step.status == "completed" and (name := name_of(step))
-    }
+    return {name for step in store.past_steps(limit=1000) if step.status == "completed" and (name := name_of(step))}
 
 
 def note_in(folder: Path) -> Callable[[str], None]:

@@ -15,6 +15,7 @@ from polos_nb.stores.sqlite import SqliteStore
 from tests.crash.mortal import Died, MortalStore
 from tests.runtime.support import Process, calls, results
 
+
 class Program:
     """Two turns of a conversation: parallel tools, a durable call inside one, a write, and a turn that only talks."""
 

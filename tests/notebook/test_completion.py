@@ -28,11 +28,11 @@ NAMES: dict[str, Any] = {
 }
 
 
-def words(text: str) -> list[str] | None:
+def words(text: str, names: dict[str, Any] = NAMES) -> list[str] | None:
     """Suggestions at the place of `|`."""
     before, _, _ = text.partition("|")
     line = before.count("\n")
-    found = suggest(text.replace("|", ""), line, len(before.split("\n")[-1]), NAMES, lambda: ["r2", "r12", "r1"])
+    found = suggest(text.replace("|", ""), line, len(before.split("\n")[-1]), names, lambda: ["r2", "r12", "r1"])
     return None if found is None else found.words
 
 

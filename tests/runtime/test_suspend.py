@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -11,9 +12,19 @@ from typing import Any
 
 import pytest
 
-from polos_nb import Agent, StepExecutionError, Suspended, WorkflowContext, WorkflowTimeoutError, tool, workflow
+from polos_nb import (
+    Agent,
+    StepExecutionError,
+    Suspended,
+    WorkflowContext,
+    WorkflowState,
+    WorkflowTimeoutError,
+    tool,
+    workflow,
+)
 from polos_nb.durable.step_wait import answer_step
 from polos_nb.errors import RunError
+from polos_nb.stores.memory import MemoryStore
 from polos_nb.stores.waiting import EventRecord
 from tests.runtime.support import Process, calls, once_called
 
@@ -268,18 +279,23 @@ def test_a_question_inside_a_tool_of_a_nested_agent_is_named_by_its_path(path: s
     assert asked(process) == [where]
 
 
-def test_an_early_answer_may_name_the_last_part_of_the_path(path: str) -> None:
-    """As an answer to a waiting step may."""
-    inner = asking([], lambda ctx: ctx.step.suspend("which"), id="inner")
+@pytest.mark.parametrize("early", [False, True], ids=["waiting", "early"])
+def test_a_question_may_be_answered_by_the_nested_run_that_asks_it(path: str, early: bool) -> None:
+    """As Polos' clients do, which know the run that asks and its step."""
 
-    async def body(ctx: WorkflowContext) -> Any:
+    async def ask(ctx: WorkflowContext) -> Any:
         await ctx.step.suspend("first")
-        return (await ctx.step.invoke_and_wait("deep", inner))["data"]
+        return (await ctx.step.suspend("which"))["data"]
 
-    flow = asking([], body)
-    waits(Process(path), flow.run)
-    assert answered(Process(path), "which", "blue")
-    assert answered(Process(path), "first", None)
+    inner = asking([], ask, id="inner")
+    flow = asking([], lambda ctx: ctx.step.invoke_and_wait("deep", inner))
+    assert waits(Process(path), flow.run) == ("deep/first",)
+    if early:
+        assert answered(Process(path), "which", "blue", "inner")
+    assert answered(Process(path), "first", None, "inner")
+    if not early:
+        assert waits(Process(path), flow.run) == ("deep/which",)
+        assert answered(Process(path), "which", "blue", "inner")
     assert Process(path).cell(flow.run) == "blue"
 
 
@@ -296,3 +312,65 @@ def test_a_run_whose_caller_had_no_more_time_stays_suspended(path: str) -> None:
     assert process.cell(lambda client: flow.run(client, timeout=5))["data"] == 1
     assert process.newest("asking") == "r1"
     assert journal == ["before", "after"]
+
+
+class Sum(WorkflowState):
+    """What parallel steps add to."""
+
+    value: int = 0
+
+
+def test_parallel_steps_give_the_same_state_when_they_answer_from_the_store(path: str) -> None:
+    """The step that ended last had the last word, whichever is asked for first."""
+
+    @workflow(id="sum", version=1, state_schema=Sum)
+    async def flow(ctx: WorkflowContext) -> int:
+        ended = [asyncio.Event() for _ in range(4)]
+        ended[3].set()
+
+        async def add(place: int) -> None:
+            await ended[place + 1].wait()  # the last item ends first
+            ctx.state.value += 10**place
+            ended[place].set()
+
+        await ctx.step.map("add", add, [0, 1, 2], version=1)
+        return int(ctx.state.value)
+
+    assert Process(path).cell(flow.run) == 111
+    assert Process(path).cell(flow.run) == 111
+
+
+@pytest.mark.parametrize("late", [0.093, 0.094, 0.095, 0.096, 0.097, 0.098])
+def test_an_answer_that_comes_while_a_run_is_being_left_leaves_nothing_in_doubt(late: float) -> None:
+    """The loop is busy when the answer and the end of patience come: no write is begun and then stopped."""
+    flow_writes: list[str] = []
+
+    async def write() -> None:
+        await asyncio.sleep(0.01)
+        flow_writes.append("written")
+
+    async def body(ctx: WorkflowContext) -> None:
+        await ctx.step.suspend("review")
+        await ctx.step.run("write", write, effect="write", version=1)
+
+    flow, process = asking([], body), Process(MemoryStore())
+    store = process.runtime.store
+
+    async def cell(client: Any) -> None:
+        async def answer() -> None:
+            await until(lambda: asked(process, "waiting"))
+            (decision,) = store.decisions()
+            await asyncio.sleep(decision.created_at + late - time.time())
+            store.decide(decision.id, answer="1")
+            time.sleep(0.06)  # all that waits is due at once
+
+        answerer = asyncio.ensure_future(answer())
+        with contextlib.suppress(Suspended):
+            await flow.run(client)
+        await answerer
+
+    process.cell(cell)
+    assert "started" not in [step.status for step in store.past_steps() if step.name == "write"]
+    process.cell(flow.run)
+    assert flow_writes == ["written"]
+    assert [d.kind for d in store.decisions()] == ["suspend"]

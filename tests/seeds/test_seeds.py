@@ -5,100 +5,13 @@ from __future__ import annotations
 import json
 import random
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 
-from tests.loopback.server import LoopbackProvider
 from tests.loopback.turns import Call, Request, Turn
 from tests.loopback.weather import weather_script
-
-FOLDER = Path(__file__).parent
-
-# What the documents take for granted: the services behind the tools, and names that earlier snippets define.
-SERVICES = """
-import asyncio, uuid
-from polos_nb import Agent, PolosClient, tool, WorkflowContext
-from types import SimpleNamespace
-
-class WeatherService:
-    async def get(self, city):
-        return {"temp": 21.0, "conditions": "sunny", "city": city}
-
-class GuideWeatherService:
-    async def get(self, city):
-        return SimpleNamespace(temp=21.0, conditions="sunny")
-
-class SearchService:
-    async def query(self, text):
-        return [f"{text} {n}" for n in range(9)]
-
-class EmailService:
-    sent = []
-    async def send(self, to, subject, body):
-        self.sent.append((to, subject, body))
-
-weather_api, search_api, email_service = WeatherService(), SearchService(), EmailService()
-client = PolosClient()
-"""
-
-AGENTS = """
-@tool(description="Get weather for a city")
-async def get_weather(city: str) -> dict:
-    return await weather_api.get(city)
-
-def an_agent(id, provider, model, **more):
-    return Agent(id=id, provider=provider, model=model, tools=[get_weather], **more)
-
-weather_agent = an_agent("weather-agent", "openai", "gpt-4o")
-chat_agent = an_agent("chat-agent", "openai", "gpt-4o")
-openai_agent = an_agent("openai-agent", "openai", "o3-mini")
-anthropic_agent = an_agent("anthropic-agent", "anthropic", "claude-sonnet-4-5")
-"""
-
-
-@dataclass
-class Notebook:
-    """A shell with the extension, the services, and a provider on loopback."""
-
-    shell: InteractiveShell
-    provider: LoopbackProvider
-
-    def run(self, code: str) -> None:
-        self.shell.run_cell(code).raise_error()
-
-    def snippet(self, name: str) -> None:
-        self.run((FOLDER / f"{name}.txt").read_text())
-
-    def __getitem__(self, name: str) -> Any:
-        return self.shell.user_ns[name]
-
-
-@pytest.fixture
-def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes notebooks against a script; everything is closed at the end."""
-    opened: list[Notebook] = []
-
-    def make(script: Callable[[Request], Turn] = weather_script) -> Notebook:
-        provider = LoopbackProvider(script).__enter__()
-        for name, value in provider.env().items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("POLOS_NB_MODE", "live")
-        monkeypatch.setenv("POLOS_NB_STORE", str(tmp_path / "steps.db"))
-        shell = InteractiveShell()
-        shell.run_line_magic("load_ext", "polos_nb")
-        opened.append(Notebook(shell, provider))
-        opened[-1].run(SERVICES)
-        return opened[-1]
-
-    yield make
-    for one in opened:
-        one.shell.run_line_magic("unload_ext", "polos_nb")
-        one.provider.stop()
+from tests.seeds.support import AGENTS
 
 
 def test_the_first_example_of_the_page(notebook: Any, capsys: pytest.CaptureFixture[str]) -> None:
