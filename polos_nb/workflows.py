@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from polos_nb import ambient, registry
 from polos_nb.agents import DEFAULT_TIMEOUT, as_conversation, as_fresh
 from polos_nb.codec import types_of
+from polos_nb.cron import Cron
 from polos_nb.durable.calling import call_function
 from polos_nb.durable.code_version import CodeVersion, code_version
 from polos_nb.durable.context import WorkflowContext
@@ -58,6 +59,7 @@ class Workflow:
             raise DefinitionError(f"workflow {id!r} has both schedule= and queue=; give it one of them")
         if batch_size < 1:
             raise DefinitionError(f"workflow {id!r}: batch_size={batch_size} must be 1 or more")
+        Cron.declared(id, schedule)  # a wrong line is said here, not when it would be due
         self.id = id
         self.func = func
         self.payload: PayloadSchema = payload_schema(func, id, localns)

@@ -21,17 +21,19 @@ def test_every_public_name_is_there() -> None:
 def test_the_list_is_this_one() -> None:
     """A name is added to or taken from the public names on purpose only."""
     expected = [
-        "Agent", "AgentResult", "AgentRunConfig", "BatchStepResult", "BatchWorkflowInput", "Cassette",
-        "ConfigurationError", "DefinitionError", "DemoModel", "EventPayload", "ExecutedToolConfig",
-        "ExecutionHandle", "HasTextConfig", "LiveCallRefused", "MaxStepsConfig", "MaxTokensConfig",
-        "MemoryStore", "Message", "Model", "ModelError", "ModelRequest", "ModelResponse", "OutputError",
-        "Polos", "PolosClient", "PolosError", "Queue", "ReplayMiss", "RunError", "ScriptedModel",
-        "SqliteStore", "Step", "StepExecutionError", "StepInDoubt", "StopConditionContext", "StoreError",
-        "StreamResult", "Suspended", "Tool", "ToolCall", "ToolCallFunction", "ToolResult", "Turn",
-        "Usage", "Workflow", "WorkflowContext", "WorkflowState", "WorkflowTimeoutError", "__version__",
-        "batch_agent_invoke", "batch_invoke", "executed_tool", "get_all_workflows", "get_workflow",
-        "has_text", "load_ipython_extension", "max_steps", "max_tokens", "opaque", "queue",
-        "stop_condition", "tool", "unload_ipython_extension", "workflow",
+        "Agent", "AgentResult", "AgentRunConfig", "BatchEventPayload", "BatchStepResult",
+        "BatchWorkflowInput", "Cassette", "ConfigurationError", "DefinitionError", "DemoModel",
+        "EventData", "EventItem", "EventPayload", "ExecutedToolConfig", "ExecutionHandle",
+        "HasTextConfig", "LiveCallRefused", "MaxStepsConfig", "MaxTokensConfig", "MemoryStore",
+        "Message", "Model", "ModelError", "ModelRequest", "ModelResponse", "OutputError", "PlanReport",
+        "Polos", "PolosClient", "PolosError", "Queue", "ReplayMiss", "RunError", "SchedulePayload",
+        "ScriptedModel", "SqliteStore", "Step", "StepExecutionError", "StepInDoubt",
+        "StopConditionContext", "StoreError", "StreamEvent", "StreamResult", "Suspended", "Tool",
+        "ToolCall", "ToolCallFunction", "ToolResult", "Turn", "Usage", "Workflow", "WorkflowContext",
+        "WorkflowState", "WorkflowTimeoutError", "__version__", "batch_agent_invoke", "batch_invoke",
+        "executed_tool", "get_all_workflows", "get_workflow", "has_text", "load_ipython_extension",
+        "max_steps", "max_tokens", "opaque", "queue", "stop_condition", "tool",
+        "unload_ipython_extension", "workflow",
     ]  # fmt: skip
     assert sorted(polos_nb.__all__) == expected
 

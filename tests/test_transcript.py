@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from random import Random
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from polos_nb.run_events import (
     ToolCallRequested,
 )
 from polos_nb.safe_text import code_span, inert_markdown, shorten, visible
-from polos_nb.transcript import AnswerItem, StepItem, ToolItem, Transcript
+from polos_nb.transcript import AnswerItem, GroupItem, StepItem, ToolItem, Transcript
 
 ANSWER = "Warmer in **New York**."
 CITIES = ("New York", "London")
@@ -239,3 +240,48 @@ def test_text_helpers() -> None:
     assert code_span("a`b``c") == "```a`b``c```"
     kept, missing = shorten("x" * 1000, 100)
     assert (len(kept), missing) == (100, 900)
+
+
+def test_the_state_of_a_group_follows_from_all_its_items() -> None:
+    """Whatever comes in whatever order, a group says the same as its items counted anew, after an end and a resume."""
+    random = Random(3)
+    transcript = Transcript()
+    transcript.add(RunStarted(run_id="r1", kind="workflow"))
+    rank = ("waiting", "retrying", "running", "stopped", "failed")
+    for number in range(600):
+        about: dict[str, Any] = {"run_id": "r1", "step_key": f"m[{random.randrange(12)}]", "name": "m"}
+        transcript.add(
+            random.choice(
+                [
+                    StepStarted(**about),
+                    StepFinished(**about, cached=bool(number % 3)),
+                    StepFailed(**about, retry_in=random.choice([None, 1.0])),
+                ]
+            )
+        )
+        if number % 97 == 96:
+            transcript.add(RunFinished(run_id="r1", status="cancelled"))
+            continue
+        group = transcript.items[0]
+        states = {item.state for item in group.children}
+        assert group.state == next((state for state in rank if state in states), "done")
+        assert group.cached == all(item.cached for item in group.children)
+
+
+def test_a_long_run_is_folded_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each event of a map of thousands looks at its own item, not at all of them."""
+    looks = 0
+    plain = GroupItem.settle
+
+    def counted(self: GroupItem, changed: Any) -> None:
+        nonlocal looks
+        size = len(self.children) if len(self._seen) < len(self.children) - 1 else 1
+        looks += size
+        plain(self, changed)
+
+    monkeypatch.setattr(GroupItem, "settle", counted)
+    transcript = Transcript()
+    transcript.add(RunStarted(run_id="r1", kind="workflow"))
+    for number in range(2000):
+        transcript.add(StepFinished(run_id="r1", step_key=f"m[{number}]", name="m", cached=True))
+    assert looks == 2000

@@ -62,6 +62,7 @@ async def parked(book: Book, place: Place, ready: Callable[[], T | None], *, unt
                     break
             left = POLL_SECONDS if until is None else min(POLL_SECONDS, max(until - time.time(), 0.001))
             await asyncio.sleep(left)
+    await book.lot.back(book.prefix + place.path)
     for outer, record in marked:
         outer.store.finish_step(record.id, status="started")
     return value

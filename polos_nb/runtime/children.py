@@ -17,7 +17,8 @@ from polos_nb.messages import AgentResult, Usage
 from polos_nb.run_events import Event, StepEvent
 from polos_nb.runtime.approvals import approved, reserve_approval
 from polos_nb.runtime.calls import Asker, ToolCallStep, tool_step
-from polos_nb.runtime.driver import Drive, Driver
+from polos_nb.runtime.driver import Driver
+from polos_nb.runtime.drives import Drive
 from polos_nb.runtime.handles import ExecutionHandle
 from polos_nb.runtime.queues import lane_of
 from polos_nb.runtime.records import lifted, nested_events

@@ -60,6 +60,10 @@ class Run:
             self._id = event.run_id
         self._log.emit(event)
 
+    def read(self) -> AsyncIterator[Event]:
+        """All events from the first one on, as they come, to the end of the run."""
+        return self._log.read()
+
     def subscribe(self, listener: Callable[[Event], None]) -> None:
         """Call `listener` with every event from now on."""
         self._log.listen(listener)

@@ -19,11 +19,12 @@ from polos_nb.runtime.again import place_again, target_of
 from polos_nb.runtime.announce import announce
 from polos_nb.runtime.children import Host
 from polos_nb.runtime.conversation import Conversations, Place
-from polos_nb.runtime.driver import Drive, Driver
+from polos_nb.runtime.driver import Driver
+from polos_nb.runtime.drives import Drive
 from polos_nb.runtime.forking import fork
 from polos_nb.runtime.handles import ExecutionHandle, handle_of_run
 from polos_nb.runtime.planning import PlanReport, report
-from polos_nb.runtime.queues import Queues, lane_of
+from polos_nb.runtime.queues import Queues, beside, lane_of
 from polos_nb.runtime.records import transcript_from_records
 from polos_nb.runtime.run import Run
 from polos_nb.runtime.targets import Target, agent_target, tool_target, workflow_target
@@ -302,7 +303,8 @@ class Runtime:
 
     async def start_beside(self, drive: Drive) -> ExecutionHandle:
         """Drive something as a task of its own; returns when its run is known."""
-        self._begin(drive)
+        with beside():
+            self._begin(drive)
         return await self.handle(drive.run)
 
     async def handle(self, run: Run) -> ExecutionHandle:
@@ -319,7 +321,8 @@ class Runtime:
         record = self.store.get_run(started["id"])
         unfinished = record is not None and record.status in ("running", "suspended")
         if unfinished and self.mode in ("live", "record") and self.live(started["id"]) is None:
-            self._begin(again())  # where another process drives it, this one reads along
+            with beside():
+                self._begin(again())  # where another process drives it, this one reads along
         return ExecutionHandle(**fields)
 
     def live(self, run_id: str) -> Run | None:

@@ -203,7 +203,7 @@ class _Told:
     async def new(self, run: Run) -> AsyncIterator[Event]:
         """What a pass in this process tells that was not told before."""
         said: Counter[tuple[str, ...]] = Counter()
-        async for event in run._log.read():
+        async for event in run.read():
             if self._is_new(event, said):
                 yield event
 

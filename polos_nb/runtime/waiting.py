@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from polos_nb.runtime.driver import Drive
+from polos_nb.runtime.drives import Drive
 from polos_nb.runtime.run import Run
 
 _POLL_SECONDS = 0.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import subprocess
 import sys
@@ -10,10 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
+from polos_nb.stores.sqlite import SqliteStore
 from tests.kernels import CellResult, Kernel, kernel
 from tests.notebook.test_kernel_versions import any_kernel as any_kernel
+
+NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(180)]
 
@@ -188,8 +194,9 @@ def test_two_questions_are_answered_in_any_order(first: str, watched: Kernel, st
     until_value(watched, "out", str([first == "left", first != "left"]))
 
 
-def test_stop_ends_a_wait_at_once_and_running_again_goes_on(watched: Kernel) -> None:
+def test_stop_ends_a_wait_at_once_and_running_again_goes_on(any_kernel: Kernel) -> None:
     """Interrupting a wait of 20 s ends the cell within a second; what was done before it is not done again."""
+    watched = _prepared(any_kernel)
     request = watched.send("%polos_run nap 20")
     updates_until(watched, lambda shown: "sleep" in text_of(shown))
     begin = time.monotonic()
@@ -214,6 +221,25 @@ def test_a_short_wait_is_waited_for_and_a_long_one_leaves_the_cell(watched: Kern
     assert result.status == "ok"
     assert "Waiting for its time" in text_of(result.updates[-1])
     assert value(watched, "repr(out)") == "PendingRun('r2', waiting at sleep)"
+
+
+def test_cells_that_make_the_same_call_share_its_run(watched: Kernel, store: Path) -> None:
+    """Two cells wait for one run: both outputs and both variables get its end; a third cell that ends it tells them."""
+    first = watched.run(REVIEW)
+    watched.run("held = out")
+    second = watched.run(REVIEW.replace("out", "other"))
+    assert id_of(first) != id_of(second)
+    approve(store, "r1", "--yes")
+    published = {"size": 3, "published": True}
+    until_value(watched, "(held, out, other)", str((published, published, published)))
+    watched.run("%%polos_run review --as late\ntopic: milk")
+    watched.run("held = late")
+    watched.run(
+        "from polos_nb import PolosClient\nawait PolosClient().resume(None, 'r2', 'publish', {'approved': False})"
+    )
+    watched.run("%polos resume r2 --as resumed")
+    declined = {"size": 4, "published": False}
+    until_value(watched, "(await held, resumed)", str((declined, declined)))
 
 
 def test_a_stopped_run_that_waits_says_so_everywhere(watched: Kernel) -> None:
@@ -269,6 +295,15 @@ def test_unwatched_the_cell_fails_with_one_sentence(unwatched: Kernel) -> None:
     assert value(unwatched, "out, done") == "{'size': 3, 'published': True} ['tea']"
 
 
+def test_unwatched_a_long_wait_ends_the_cell(unwatched: Kernel) -> None:
+    """Nobody watches: an hour is not waited for; the output says that the run waits for its time."""
+    begin = time.monotonic()
+    result = unwatched.run("%polos_run nap 3600")
+    assert time.monotonic() - begin < 5
+    assert result.error.startswith("Suspended: run r1 waits at sleep")
+    assert "Waiting for its time" in result.shown()[0]
+
+
 def test_inside_magics_that_cannot_await(watched: Kernel) -> None:
     """`%%time` and `%%capture` around a run that waits: it waits, goes on, and its variable gets the result."""
     timed = watched.run("%%time\n%polos_run review 'topic: tea' --as out")
@@ -301,3 +336,20 @@ def test_without_the_extension(tmp_path: Path, store: Path) -> None:
         approve(store, "r1", "--yes")
         assert started.run(cell).status == "ok"
         assert value(started, "out, done") == "{'size': 3, 'published': True} ['tea']"
+
+
+def test_the_example_executed_again_executes_and_asks_nothing(tmp_path: Path, store: Path) -> None:
+    """notebooks/order_workflow.ipynb, live, in two kernels: as many steps and answers after the second as before."""
+    counts = []
+    for _ in range(2):
+        book = nbformat.read(NOTEBOOKS / "order_workflow.ipynb", as_version=4)
+        env = {"POLOS_NB_STORE": str(store), "POLOS_NB_MODE": "live", "IPYTHONDIR": str(tmp_path / ".ipython")}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+        folder = {"metadata": {"path": str(tmp_path)}}
+        NotebookClient(book, timeout=60, kernel_name="python3", resources=folder).execute(env={**kept, **env})
+        found = SqliteStore(store)
+        steps = {step.id for run in found.list_runs(limit=99) for _, step in found.trace(run.id)}
+        counts.append((steps, book.cells[-3].outputs[0]["data"]["text/plain"].count("cached")))
+        found.close()
+    assert counts[0][0] == counts[1][0]
+    assert counts[1][1] == 6

@@ -290,7 +290,7 @@ def test_a_map_with_failures_keeps_the_rest(process: Process) -> None:
     async def flow(ctx: WorkflowContext) -> list[int]:
         return await ctx.step.map("work", work, range(8), version=1, max_retries=0)
 
-    with pytest.raises(RunError, match="2 of 8 items of work failed; the others are kept. The first: .*item 3"):
+    with pytest.raises(RunError, match=r"2 of 8 items of work failed; the others are kept\. The first: .*item 3"):
         process.cell(lambda client: flow.run(client))
     broken.clear()
     journal.clear()
@@ -459,7 +459,7 @@ def test_an_unknown_target_names_what_there_is(process: Process) -> None:
     async def flow(ctx: WorkflowContext) -> None:
         await ctx.step.invoke_and_wait("x", "no-such-thing")
 
-    with pytest.raises(RunError, match="there is no workflow, agent or tool 'no-such-thing'; declared are: .*flow"):
+    with pytest.raises(RunError, match=r"there is no workflow, agent or tool 'no-such-thing'; declared are: .*flow"):
         process.cell(lambda client: flow.run(client))
 
 
@@ -506,7 +506,7 @@ def test_a_started_run_goes_its_own_way(process: Process) -> None:
 # -- state ----------------------------------------------------------------------------------------------------------
 class Progress(WorkflowState):
     count: int = 0
-    names: list[str] = []
+    names: list[str] = Field(default_factory=list)
 
 
 def test_state_comes_back_with_the_steps_that_changed_it(process: Process) -> None:
@@ -601,3 +601,52 @@ def test_the_plain_function_stays_callable() -> None:
 
     assert isinstance(flow, Workflow)
     assert asyncio.run(flow(None)) == 5
+
+
+# -- tasks that a body does not wait for ----------------------------------------------------------------------------
+def test_a_failure_beside_a_step_does_not_leave_it_behind(process: Process) -> None:
+    """gather raises at the first failure; the other step ends and is kept before the run is over."""
+    journal: list[str] = []
+    broken = [True]
+
+    async def slow() -> str:
+        await asyncio.sleep(0.15)
+        journal.append("slow")
+        return "kept"
+
+    @workflow(id="gathering", version=1)
+    async def flow(ctx: WorkflowContext) -> Any:
+        return await asyncio.gather(
+            ctx.step.run("slow", slow, version=1),
+            ctx.step.run("risky", lambda: 1 / 0 if broken else 1, version=1, max_retries=0),
+        )
+
+    with pytest.raises(RunError, match="division by zero"):
+        process.cell(lambda client: flow.run(client))
+    assert {step.name: step.status for _, step in process.trace("gathering")} == {
+        "slow": "completed",
+        "risky": "failed",
+    }
+    broken.clear()
+    assert process.cell(lambda client: flow.run(client)) == ["kept", 1]
+    assert journal == ["slow"]
+
+
+def test_a_failure_beside_a_question_ends_the_run(process: Process) -> None:
+    """What only waits does not hold up the failure; the question is asked again."""
+    broken = [True]
+
+    @workflow(id="asking", version=1)
+    async def flow(ctx: WorkflowContext) -> Any:
+        return await asyncio.gather(
+            ctx.step.suspend("ask"),
+            ctx.step.run("risky", lambda: 1 / 0 if broken else 1, version=1, max_retries=0),
+        )
+
+    with pytest.raises(RunError, match="division by zero"):
+        process.cell(lambda client: flow.run(client))
+    assert [decision.step_key for decision in process.runtime.store.decisions(status="waiting")] == ["ask"]
+    broken.clear()
+    process.cell(lambda client: client.resume(None, "r1", "ask", "yes"))
+    asked, risky = process.cell(lambda client: flow.run(client))
+    assert (asked["data"], risky) == ("yes", 1)
