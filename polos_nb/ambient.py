@@ -26,7 +26,9 @@ class Runner(Protocol):
     async def run_workflow(self, workflow: Any, payload: Any, *, timeout: float | None = None, **options: Any) -> Any:
         """Drive a workflow to its end and return what it returned."""
 
-    def run_workflow_blocking(self, workflow: Any, payload: Any, *, timeout: float | None = None, **options: Any) -> Any:
+    def run_workflow_blocking(
+        self, workflow: Any, payload: Any, *, timeout: float | None = None, **options: Any
+    ) -> Any:
         """The same for callers that cannot await."""
 
     async def invoke(self, workflow_id: Any, payload: Any = None, **options: Any) -> Any:

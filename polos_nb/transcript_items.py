@@ -107,7 +107,7 @@ class GroupItem(Item):
 
     def settle(self, changed: Item) -> None:
         """Take the state that follows from the children's, one of which has changed."""
-        # Counting all of them at each event would take a minute for ten thousand.
+        # Counting all of them at each event would take time that grows with the square of their number.
         for item in self.children if len(self._seen) < len(self.children) - 1 else [changed]:
             before, now = self._seen.get(item.step_key), (item.state, item.cached)
             if before is not None:

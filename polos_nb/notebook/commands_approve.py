@@ -42,7 +42,7 @@ def approve(session: NotebookSession, given: Namespace, options: Any) -> Shown:
         feedback=given.feedback,
         by=login_name() if given.by is None else given.by,
     )
-    answered = getattr(session, "answered", None)
-    if callable(answered) and done.state == "answered":
-        answered(done.run_id)  # the run goes on
-    return Shown(note=done.sentence())
+    stopped = False
+    if done.state == "answered":
+        stopped = not session.answered(done.run_id)  # the run goes on
+    return Shown(note=f"{done.sentence()}; it was stopped, so run its cell again" if stopped else done.sentence())

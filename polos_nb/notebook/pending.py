@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from polos_nb.errors import PolosError, Suspended
@@ -15,10 +15,12 @@ _OPEN = ("waiting", "running")
 class PendingRun:
     """A run that waits. Its attributes raise, saying what it waits for; once it is over, they are the result's.
 
-    `await pending` waits for the result.
+    `await pending` waits for the result. `look` is called before it says anything: the run may have been stopped
+    elsewhere, and whoever knows then says so here.
     """
 
-    def __init__(self, failure: Suspended) -> None:
+    def __init__(self, failure: Suspended, look: Callable[[], None] = lambda: None) -> None:
+        self._look = look
         self._failure: BaseException = failure
         self._run_id = failure.run_id
         self._result: Any = None
@@ -48,6 +50,7 @@ class PendingRun:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        self._look()
         if self._state == "done":
             return getattr(self._result, name)
         raise PolosError(f"{name} is not there{' yet' if self._state in _OPEN else ''}: {self._why()}")
@@ -62,13 +65,15 @@ class PendingRun:
         return self._wait().__await__()
 
     async def _wait(self) -> Any:
-        while self._state in _OPEN:  # noqa: ASYNC110 - another thread may settle it
+        while self._state in _OPEN:
             await asyncio.sleep(_POLL_SECONDS)
+            self._look()
         if self._state != "done":
             raise PolosError(self._why()) from self._failure
         return self._result
 
     def __repr__(self) -> str:
+        self._look()
         if self._state == "done":
             return repr(self._result)
         waiting = ", ".join(getattr(self._failure, "waiting", ()))

@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from polos_nb.errors import Suspended
@@ -56,12 +56,14 @@ class Runner:
         self.active = 0
         self._ip = ip
         self._painter_of = painter_of
+        self._runtime: Runtime | None = None
         self._shown: set[int] = set()
         self._left: dict[int, _Left] = {}
         self._followers: set[asyncio.Task[None]] = set()
 
     def watch(self, runtime: Runtime) -> None:
         """Show runs of this runtime that go on after their cell."""
+        self._runtime = runtime
         runtime.waiting.on_resume.append(self._resumed)
 
     def begin_cell(self) -> None:
@@ -153,7 +155,10 @@ class Runner:
     # -- runs that wait -----------------------------------------------------------------------------------------------
     def _leave(self, prepared: Prepared, painter: Painter, failure: Suspended) -> None:
         """The cell ends, and the run waits: its variable says so until it has the result."""
-        pending = PendingRun(failure)
+        for left in self._taken(prepared.run.id):
+            left.pending.waits_again(failure)
+            self._left[id(left.prepared)] = replace(left, run=prepared.run)
+        pending = PendingRun(failure, lambda: self._look(failure.run_id))
         self._left[id(prepared)] = _Left(prepared.run, prepared, painter, pending)
         if prepared.bind:
             self._ip.user_ns[prepared.bind] = pending
@@ -166,6 +171,13 @@ class Runner:
             seen.add(RunFinished(run_id=run_id, target_id=seen.target_id, at=time.time(), status="cancelled"))
             if isinstance(left.painter, Live) and in_kernel(self._ip):
                 left.painter.end()
+
+    def _look(self, run_id: str) -> None:
+        """Whether another process has stopped a run that waits here."""
+        waits = any(left.pending.run_id == run_id for left in self._left.values())
+        record = self._runtime.store.get_run(run_id) if waits and self._runtime is not None else None
+        if record is not None and record.status == "cancelled":
+            self.stopped(run_id)
 
     def _taken(self, run_id: str) -> list[_Left]:
         """Every place that this run was left at: cells that make the same call share a run."""

@@ -175,12 +175,19 @@ class NotebookSession:
 
         return self.runner.blocking(Prepared(run=Run(run_id), start=start, bind=bind), watched=self.watched)
 
-    def answered(self, run_id: str) -> None:
-        """A run has its answer: where this kernel watches over it, it goes on in its own output; else in this one."""
+    def answered(self, run_id: str) -> bool:
+        """A run has its answer: where this kernel watches over it, it goes on in its own output; else in this one.
+
+        False for one that was stopped, which goes on only when its cell is executed again.
+        """
         if run_id in self.runtime.waiting.runs and in_kernel(self.ip):
-            return
+            return True
+        record = self.runtime.store.get_run(run_id)
+        if record is not None and record.status == "cancelled":
+            return False
         with contextlib.suppress(ConfigurationError):  # not declared here: the sentence of the answer is enough
             self.resume_blocking(run_id)
+        return True
 
     def stopped(self, run: RunRecord) -> None:
         """A run was stopped: if it waits in this kernel, it waits no more."""

@@ -99,11 +99,16 @@ def unwatched(tmp_path: Path, store: Path) -> Iterator[Kernel]:
         yield _prepared(started)
 
 
+def command(store: Path, *words: str) -> None:
+    """Run a command in another process."""
+    line = [sys.executable, "-m", "polos_nb", *words, "--store", str(store)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def approve(store: Path, *words: str) -> None:
     """Answer from another process."""
-    command = [sys.executable, "-m", "polos_nb", "approve", *words, "--store", str(store)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    command(store, "approve", *words)
 
 
 def value(started: Kernel, code: str) -> str:
@@ -255,6 +260,22 @@ def test_a_stopped_run_that_waits_says_so_everywhere(watched: Kernel) -> None:
     assert "r1 is over already" in watched.run("%polos stop r1").shown()[0]
     watched.run(REVIEW)
     assert value(watched, "repr(out)") == "PendingRun('r1', waiting at publish)"
+
+
+def test_a_run_that_another_process_stopped_is_not_waited_for(watched: Kernel, store: Path) -> None:
+    """`polos-nb stop`: the variable and the output say so when they are looked at; an answer does not revive the run,
+    and is there when the cell is executed again."""
+    result = watched.run(REVIEW)
+    command(store, "stop", "r1")
+    seen = watched.run("print(repr(out))")
+    assert seen.stdout.strip() == "PendingRun('r1', stopped)"
+    assert seen.updates[-1]["transient"]["display_id"] == id_of(result)
+    assert "run r1 was stopped" in value(watched, "await out")
+    answered = watched.run("%polos approve r1 --yes").shown()
+    assert answered == ["r1 · publish: approved; it was stopped, so run its cell again"]
+    assert "cancelled" in watched.run("%polos runs").shown()[0]
+    watched.run(REVIEW)
+    assert value(watched, "out, done") == "{'size': 3, 'published': True} ['tea']"
 
 
 def test_a_run_that_is_driven_in_the_background_is_stopped(watched: Kernel) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from polos_nb import WorkflowContext, workflow
 from polos_nb.codec import decode
+from polos_nb.durable.context import WorkflowContext
 from polos_nb.redaction import Redactor
 from polos_nb.runtime.records import kept_result
+from polos_nb.workflows import workflow
 from tests.runtime.support import Process
 
 
