@@ -79,6 +79,7 @@ class Book:
         self._top: dict[int, int] = {}  # the records of steps that are not inside another one, by place
         self._freshened: set[str] = set()
         self._next_seq = 0
+        self._texts: set[str] = set()  # that this pass has kept
         self._start = store.last_step_id()
         self._history: list[StepRecord] | None = None
 
@@ -168,7 +169,8 @@ class Book:
         """Commit that a step is about to execute; opens a run when this pass only read so far."""
         self.open()
         self.executed += 1
-        blobs = {name: self.redactor.redact(text) for name, text in call.blobs.items()}
+        blobs = {name: self.redactor.redact(text) for name, text in call.blobs.items() if name not in self._texts}
+        self._texts.update(blobs)
         if record.run_id != self.run.id:
             record = replace(record, run_id=self.run.id)
         record = self.store.start_step(record, seq=seq, why=why, blobs=blobs)

@@ -194,7 +194,7 @@ class Graph:
         self._watch.module(module)
         if is_user_code(func.__code__, module):
             name = func.__code__.co_qualname.replace(".<locals>", "")
-            node = Node(f"{name}()", module)
+            node = Node(f"{name}()", module, origin=func.__code__)
             return node, lambda: self._fill_function(node, func)
         wrapped: dict[str, Any] = {}
         if getattr(func, "__wrapped__", None) is not None:
@@ -347,7 +347,7 @@ class Graph:
             return self._library(cls.__module__, cls.__qualname__), None
         self.classes[cls] = None
         self._watch.user_class(cls)
-        node = Node(f"class {cls.__qualname__.replace('.<locals>', '')}", cls.__module__)
+        node = Node(f"class {cls.__qualname__.replace('.<locals>', '')}", cls.__module__, origin=cls)
         return node, lambda: self._fill_class(node, cls)
 
     def _fill_class(self, node: Node, cls: type) -> None:

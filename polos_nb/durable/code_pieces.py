@@ -38,7 +38,8 @@ _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__", "model_post_i
 class Node:
     """One function, class, value or package; `refs` are what it uses, by the name the code uses.
 
-    `display` and `shown` are for people and never count; an empty `display` has no part of its own.
+    `display`, `shown` and `origin`, the code object or class, are for people and never count; an empty `display` has no
+    part of its own.
     """
 
     display: str
@@ -46,6 +47,7 @@ class Node:
     text: str = ""
     shown: str | None = None
     refs: dict[str, Node] = field(default_factory=dict)
+    origin: Any = None
 
 
 @dataclass(frozen=True)

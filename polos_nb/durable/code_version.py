@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 from polos_nb.codec_types import ident
 from polos_nb.durable.code_graph import Graph
 from polos_nb.durable.code_pieces import Node, reachable
+from polos_nb.durable.code_sources import Sources
 from polos_nb.durable.code_watch import Sealed
 
 T = TypeVar("T")
@@ -38,12 +39,13 @@ class CodeVersion:
 
     `digest` is 32 hexadecimal characters. `parts` gives for each component a short hash (ends in "…") or its
     value: `{"get_weather()": "a1f3c9d2…", "RATE": "0.7", "numpy": "2.1.0"}`. `types` are the
-    user's classes met on the way, by "module:qualname".
+    user's classes met on the way, by "module:qualname". `sources` are the texts behind the hashes; see `Sources`.
     """
 
     digest: str
     parts: dict[str, str] = field(default_factory=dict)
     types: dict[str, type] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 def code_version(func: Callable[..., Any], *, declared: str | int | None = None) -> CodeVersion:
@@ -61,7 +63,8 @@ def code_version(func: Callable[..., Any], *, declared: str | int | None = None)
     if declared is not None:
         version = CodeVersion(_hash(f"declared:{declared}"), {"version": str(declared)}, types)
     else:
-        version = CodeVersion(_canonical(order), _parts(order), types)
+        origins: dict[str, Any] = {}
+        version = CodeVersion(_canonical(order), _parts(order, origins), types, Sources(origins))
     if graph.sealed is not None:
         if len(_known) >= _MAX_KNOWN:
             _known.clear()  # it keeps what it compares alive
@@ -89,12 +92,14 @@ def _canonical(order: list[Node]) -> str:
     return _hash("\n\n".join(lines))
 
 
-def _parts(order: list[Node]) -> dict[str, str]:
+def _parts(order: list[Node], origins: dict[str, Any]) -> dict[str, str]:
     twins = Counter(node.display for node in order)
     groups: dict[str, dict[tuple[str, str], None]] = {}
     for node in order:
         if node.display:
             value = node.shown if node.shown is not None else _hash(_shallow(node, twins))[:8] + "…"
+            if node.origin is not None and node.shown is None:
+                origins[value] = node.origin
             groups.setdefault(node.display, {})[(node.module, value)] = None
     parts = {}
     for display, found in groups.items():

@@ -181,6 +181,7 @@ class RunSteps(StepBase):
             # A write is known by its key: with the chain, branches of a gather in another order would repeat it.
             parts=_call_parts(key, code, args, kwargs, self._steps.chain if effect == "read" else ""),
             request={"function": getattr(func, "__qualname__", repr(func)), "arguments": _shown(args, kwargs)},
+            blobs=code.sources,
             types={**code.types, **_return_types(func)},
             effect=effect,
         )

@@ -42,7 +42,6 @@ def approve(session: NotebookSession, given: Namespace, options: Any) -> Shown:
         feedback=given.feedback,
         by=login_name() if given.by is None else given.by,
     )
-    stopped = False
-    if done.state == "answered":
-        stopped = not session.answered(done.run_id)  # the run goes on
-    return Shown(note=f"{done.sentence()}; it was stopped, so run its cell again" if stopped else done.sentence())
+    answered = getattr(session, "answered", None)
+    goes_on = answered(done.run_id) if callable(answered) and done.state == "answered" else True
+    return Shown(note=done.sentence() + ("; it was stopped, so run its cell again" if goes_on is False else ""))

@@ -175,8 +175,11 @@ class Runner:
     def _look(self, run_id: str) -> None:
         """Whether another process has stopped a run that waits here."""
         waits = any(left.pending.run_id == run_id for left in self._left.values())
-        record = self._runtime.store.get_run(run_id) if waits and self._runtime is not None else None
+        if not waits or self._runtime is None:
+            return
+        record = self._runtime.store.get_run(run_id)
         if record is not None and record.status == "cancelled":
+            self._runtime.waiting.forget(record.lineage)
             self.stopped(run_id)
 
     def _taken(self, run_id: str) -> list[_Left]:

@@ -180,11 +180,11 @@ class NotebookSession:
 
         False for one that was stopped, which goes on only when its cell is executed again.
         """
-        if run_id in self.runtime.waiting.runs and in_kernel(self.ip):
-            return True
         record = self.runtime.store.get_run(run_id)
         if record is not None and record.status == "cancelled":
             return False
+        if run_id in self.runtime.waiting.runs and in_kernel(self.ip):
+            return True
         with contextlib.suppress(ConfigurationError):  # not declared here: the sentence of the answer is enough
             self.resume_blocking(run_id)
         return True

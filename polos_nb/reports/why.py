@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from polos_nb.durable.code_sources import source_name
 from polos_nb.durable.fingerprint import differences
 from polos_nb.reports.facts import Facts, data_of
 from polos_nb.reports.runs import find_run, find_step
@@ -80,7 +81,7 @@ def _why(store: Store, row: TraceRow, step: StepRecord, history: list[StepRecord
     facts |= {"against": near.step_key, "against_run": near.run_id}
     if not said:
         return facts | {"reason": "used", "says": row.why or _SAID["used"]}
-    diffs = text_diffs(old, new, store.get_blob)
+    diffs = text_diffs(old, new, lambda name: store.get_blob(name) or store.get_blob(source_name(name)))
     return facts | {"reason": "changed", "says": "; ".join(said), "differences": said, "diffs": diffs}
 
 

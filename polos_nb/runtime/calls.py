@@ -124,6 +124,7 @@ def tool_step(tool: Tool, arguments: dict[str, Any], *, key: str, chain: str) ->
         name=tool.id,
         parts=parts | {"writes": chain} if chain else parts,
         request={"arguments": arguments},
+        blobs=code.sources,
         types={**code.types, **tool.types()},
         effect=tool.effect,
     )

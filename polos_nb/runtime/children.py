@@ -10,6 +10,7 @@ import orjson
 from polos_nb import registry
 from polos_nb.agents import Agent, AgentRunConfig
 from polos_nb.codec import digest, types_of
+from polos_nb.durable.code_sources import source_name
 from polos_nb.durable.fingerprint import StepCall
 from polos_nb.durable.steps import Attempt, Slot, Steps
 from polos_nb.errors import ArgumentsError, DefinitionError, StepExecutionError
@@ -53,7 +54,13 @@ class NestedRun:
     """A workflow or an agent with its payload, as a step of another run; see `durable.host.Child`."""
 
     def __init__(
-        self, engine: Engine, target: Target, parts: Mapping[str, Any], types: Mapping[str, type], timeout: float | None
+        self,
+        engine: Engine,
+        target: Target,
+        parts: Mapping[str, Any],
+        types: Mapping[str, type],
+        timeout: float | None,
+        texts: Mapping[str, str],
     ) -> None:
         self.id = target.id
         self.kind = target.kind
@@ -65,13 +72,15 @@ class NestedRun:
         self._parts = parts
         self._types = types
         self._timeout = timeout
+        self._texts = texts
 
     def call(self, key: str, name: str, chain: str) -> StepCall:
         """The step's call: the declaration with all it uses, and the payload."""
         parts = dict(self._parts) | ({"writes": chain} if chain else {})
         model = "/".join(part for part in (self._target.provider, self._target.model) if part)
         request = {self.kind: self.id, "input": self._parts["arguments"]} | ({"model": model} if model else {})
-        return StepCall(key=key, kind=self.kind, name=name, parts=parts, request=request, types=self._types)
+        about: dict[str, Any] = {"types": self._types, "blobs": self._texts}
+        return StepCall(key=key, kind=self.kind, name=name, parts=parts, request=request, **about)
 
     async def execute(self, steps: Steps, slot: Slot, attempt: Attempt) -> Any:
         """Drive it to its end, inside the task of the run around it."""
@@ -197,7 +206,7 @@ class Host:
         code = found.version()
         parts = {"version": code.digest, "code": code.parts, "arguments": orjson.loads(made.input)}
         types = {**code.types, **found.types(), **_RESULT_TYPES}
-        return NestedRun(self._engine, made, parts, types, run_timeout_seconds)
+        return NestedRun(self._engine, made, parts, types, run_timeout_seconds, code.sources)
 
     def _agent(self, config: AgentRunConfig, timeout: float | None) -> NestedRun:
         config = config.inheriting(self._asker.conversation_id, self._asker.user_id)
@@ -207,7 +216,8 @@ class Host:
         parts |= {"user": config.user_id} if config.user_id else {}
         timeout = config.run_timeout_seconds if timeout is None else timeout
         target = agent_target(config, self._engine.settings)
-        return NestedRun(self._engine, target, parts, config.agent.types(), timeout)
+        texts = {source_name(parts["agent"]["prompt"]): config.agent.system_prompt or ""}
+        return NestedRun(self._engine, target, parts, config.agent.types(), timeout, texts)
 
     async def start(self, child: Any, steps: Steps, slot: Slot, attempt: Attempt) -> dict[str, Any]:
         """Start it beside the run that asks for it; see `durable.host.Host`."""

@@ -64,7 +64,7 @@ class MemoryCleaning:
             self._blobs = {
                 name: text
                 for name, text in self._blobs.items()
-                if not name.startswith(("out:", "msg:")) or name in named
+                if not name.startswith(("out:", "msg:", "src:")) or name in named
             }
             self._version += 1
 
@@ -146,7 +146,10 @@ class MemoryCleaning:
 
 def _blobs_of(step: StepRecord) -> set[str]:
     large = output_blob(step.output)
-    return set(orjson.loads(step.parts).get("messages", ())) | ({large} if large is not None else set())
+    parts = orjson.loads(step.parts)
+    hashes = [*(parts.get("code") or {}).values(), (parts.get("agent") or {}).get("prompt")]
+    sources = {f"src:{str(value).removesuffix('…')}" for value in hashes}
+    return set(parts.get("messages", ())) | sources | ({large} if large is not None else set())
 
 
 def _number(run: RunRecord) -> int:

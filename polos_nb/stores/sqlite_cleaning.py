@@ -27,6 +27,11 @@ _UNUSED_MESSAGES = (
     "DELETE FROM blobs WHERE name LIKE 'msg:%' AND name NOT IN"
     " (SELECT value FROM steps, json_each(steps.parts, '$.messages') WHERE value IS NOT NULL)"
 )
+_UNUSED_SOURCES = (
+    "DELETE FROM blobs WHERE name GLOB 'src:*' AND name NOT IN"
+    " (SELECT 'src:' || rtrim(value, '…') FROM steps, json_each(steps.parts, '$.code') WHERE value IS NOT NULL"
+    " UNION SELECT 'src:' || value FROM steps, json_each(steps.parts, '$.agent.prompt') WHERE value IS NOT NULL)"
+)
 _UNUSED_OUTPUTS = (
     "DELETE FROM blobs WHERE name GLOB 'out:*' AND NOT EXISTS (SELECT 1 FROM steps WHERE output_blob = blobs.name)"
 )
@@ -72,6 +77,7 @@ class SqliteCleaning:
                 deleted = _delete(db, [lineage for (lineage,) in family])
                 execute(db, _UNUSED_OUTPUTS)
                 execute(db, _UNUSED_MESSAGES)
+                execute(db, _UNUSED_SOURCES)
         self._file.shrink()
         return deleted
 
@@ -118,6 +124,7 @@ class SqliteCleaning:
         with self._file.write() as db:
             execute(db, _UNUSED_OUTPUTS)
             execute(db, _UNUSED_MESSAGES)
+            execute(db, _UNUSED_SOURCES)
         self._file.shrink()
 
 
