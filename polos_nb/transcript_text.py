@@ -110,7 +110,8 @@ def waited_for(run: RunView) -> str:
     if asked:
         what = "an answer" if len(asked) == 1 else f"{len(asked)} answers"
         title = f" ({brief(asked_for(asked[0]), 80)})" if len(asked) == 1 and asked_for(asked[0]) else ""
-        how = f": %polos approve {run.run_id} --yes or --no" if run.run_id else ""
+        step = "" if len(asked) == 1 else " STEP"
+        how = f": %polos approve {run.run_id}{step} --yes or --no" if run.run_id else ""
         return f"{what}{title}{how}, or {AGAIN}"
     kinds = {item.kind for item in steps}
     what = "an event" if "wait_for_event" in kinds else "its time" if "wait" in kinds else "an answer"
@@ -170,6 +171,8 @@ def outcome(run: RunView, item: Item, limits: Limits) -> str:
         return group_outcome(item)
     if item.state == "failed":
         return f"failed: {error_text(run, item.error, limits.value)}"
+    if item.state == "done" and isinstance(item, StepItem) and item.kind == "wait":
+        return "done"
     if item.state == "done":
         return brief(value_text(plain(shown_value(item))), limits.value)
     if item.state == "waiting" and isinstance(item, StepItem):

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from polos_nb.durable.fingerprint import StepCall, differences
+from polos_nb.durable.fingerprint import StepCall, differences, readable
 from polos_nb.durable.lot import Lot
 from polos_nb.durable.plan import Plan
 from polos_nb.errors import ConfigurationError, LiveCallRefused, ReplayMiss
@@ -304,4 +304,5 @@ class Book:
             return None if text is None else self.redactor.redact(text)
 
         parts = orjson.loads(orjson.dumps(dict(call.parts), option=orjson.OPT_NON_STR_KEYS))
-        return differences(orjson.loads(row.parts), parts, text_of)
+        before = readable(orjson.loads(row.parts), orjson.loads(row.request or "{}"))
+        return differences(before, readable(parts, call.request), text_of)

@@ -75,6 +75,31 @@ def differences(
     return said
 
 
+def readable(parts: Mapping[str, Any], request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Parts for `differences`, with the arguments of a function call as they are shown instead of their digests."""
+    digests, shown = parts.get("arguments"), request.get("arguments")
+    if not isinstance(digests, Mapping) or not isinstance(shown, Mapping) or set(digests) != set(shown):
+        return parts
+    if not all(_is_digest(value) for value in digests.values()):
+        return parts
+    return {**parts, "arguments": {name: Argument(shown[name], digests[name]) for name in digests}}
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument: equal when its digest is, and shown as its text."""
+
+    shown: Any = field(compare=False)
+    digest: str
+
+    def __repr__(self) -> str:
+        return str(self.shown)
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 32 and all(letter in "0123456789abcdef" for letter in value)
+
+
 def _entries(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     singular = {"arguments": "argument", "params": "parameter", "tools": "tool"}.get(name, name)
     out = []
@@ -84,7 +109,8 @@ def _entries(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[
         elif key not in old:
             out.append(f"{singular} {key} is new")
         elif old[key] != new[key]:
-            what = "changed" if name == "tools" else f"{_short(old[key])} → {_short(new[key])}"
+            same = name == "tools" or repr(old[key]) == repr(new[key])
+            what = "changed" if same else f"{_short(old[key])} → {_short(new[key])}"
             out.append(f"{singular} {key}: {what}" if name != "tools" else f"{singular} {key} {what}")
     return out
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from polos_nb.durable.code_sources import source_name
-from polos_nb.durable.fingerprint import differences
+from polos_nb.durable.fingerprint import differences, readable
 from polos_nb.reports.facts import Facts, data_of
 from polos_nb.reports.runs import find_run, find_step
 from polos_nb.stores.base import StepRecord, Store, TraceRow
@@ -77,7 +77,7 @@ def _why(store: Store, row: TraceRow, step: StepRecord, history: list[StepRecord
     if near is None:
         return facts | {"reason": "new", "says": _SAID["new"]}
     old, new = parts_of(near), parts_of(step)
-    said = differences(old, new, store.get_blob)
+    said = differences(readable(old, _request(near)), readable(new, _request(step)), store.get_blob)
     facts |= {"against": near.step_key, "against_run": near.run_id}
     if not said:
         return facts | {"reason": "used", "says": row.why or _SAID["used"]}
@@ -97,6 +97,11 @@ def parts_of(step: StepRecord) -> dict[str, Any]:
     """What a step's fingerprint was made of."""
     parts = data_of(step.parts)
     return parts if isinstance(parts, dict) else {}
+
+
+def _request(step: StepRecord) -> dict[str, Any]:
+    request = data_of(step.request)
+    return request if isinstance(request, dict) else {}
 
 
 def text_diffs(

@@ -196,6 +196,8 @@ class Driver:
         while True:
             newest = store.newest_run(lineage)
             found = newest.id if newest else None
+            if drive.plan is not None and fresh is True:  # nothing that is kept would answer
+                return replace(new, horizon=store.last_step_id()), found, "new"
             if runtime.mode in ("replay", "offline") or drive.plan is not None:
                 return (replace(newest, status="completed"), found, "replayed") if newest else (new, found, "new")
             if newest is not None and leases.driven(newest):

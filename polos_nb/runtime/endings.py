@@ -101,13 +101,18 @@ def told(drive: Drive, error: Exception) -> Exception:
 
 
 def suspended(book: Book) -> Suspended:
-    """The error that leaves a run which waits for an answer."""
+    """The error that leaves a run which waits: for people, or for a time or an event."""
     waiting = tuple(book.lot.abandoned)
     run = book.root.run.id
-    steps = ", ".join(waiting)
+    asked = [decision.step_key for decision in book.store.decisions(run_id=run, status="waiting")]
+    if len(asked) == 1:
+        how = f"Answer with %polos approve {run} --yes (or --no; polos-nb approve in a terminal), and it goes on"
+    elif asked:
+        how = f"Answer each with %polos approve {run} STEP --yes (or --no; polos-nb approve in a terminal)"
+    else:
+        how = "It goes on by itself as long as this process lives"
     return Suspended(
-        f"run {run} waits at {steps}. Answer with %polos approve {run} --yes (or --no; polos-nb approve in a terminal),"
-        " and it goes on; run the cell again to come back to it",
+        f"run {run} waits at {', '.join(waiting)}. {how}; run the cell again to come back to it",
         run_id=run,
         waiting=waiting,
     )

@@ -13,6 +13,7 @@ from polos_nb.codec import digest
 from polos_nb.codec_untag import untag
 from polos_nb.errors import ConfigurationError
 from polos_nb.redaction import redactor
+from polos_nb.runtime.records import NESTED, nested_run
 from polos_nb.stores.base import RunRecord, StepRecord, Store, TraceRow
 
 _FIELDS = ("$model", "$dataclass", "$namedtuple")
@@ -40,7 +41,7 @@ def fork(store: Store, run: RunRecord, step_key: str, changes: Mapping[str, Any]
     if not changes:
         raise ConfigurationError("a fork needs a change; write for example --set text='Yes' or --set result.city=Rome")
     trace = store.trace(run.id)
-    row, step = _find(run, trace, step_key)
+    row, step = _find(store, run, trace, step_key)
     asked = {path: value for path, value in changes.items() if path.partition(".")[0] == "arguments"}
     if asked and step.kind == "tool":
         if len(asked) != len(changes):
@@ -106,12 +107,19 @@ def _share(store: Store, made: RunRecord, rows: list[tuple[TraceRow, StepRecord]
     store.set_trace(made.id, trace)
 
 
-def _find(run: RunRecord, trace: list[tuple[TraceRow, StepRecord]], wanted: str) -> tuple[TraceRow, StepRecord]:
+def _find(
+    store: Store, run: RunRecord, trace: list[tuple[TraceRow, StepRecord]], wanted: str
+) -> tuple[TraceRow, StepRecord]:
     for number, (row, step) in enumerate(trace, 1):
         if wanted in (step.step_key, str(number)):
             if step.status != "completed":
                 raise ConfigurationError(f"step {step.step_key} of run {run.id} has no answer to edit: {step.status}")
             return row, step
+    for _, step in trace:
+        nested = nested_run(step, store) if wanted.startswith(f"{step.step_key}/") and step.kind in NESTED else None
+        if nested is not None:
+            own = wanted.removeprefix(f"{step.step_key}/")
+            raise ConfigurationError(f"step {wanted} is a step of the nested run {nested.id}; fork {nested.id} {own}")
     keys = ", ".join(step.step_key for _, step in trace) or "none"
     raise ConfigurationError(f"run {run.id} has no step {wanted}; it has {keys}")
 

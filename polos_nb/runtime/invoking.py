@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from polos_nb import ambient, registry
-from polos_nb.agents import Agent, AgentRunConfig
+from polos_nb.agents import Agent, AgentRunConfig, as_conversation, as_fresh
 from polos_nb.codec import decode
 from polos_nb.errors import ConfigurationError, RunError
 from polos_nb.runtime.children import agent_config
@@ -66,6 +66,11 @@ async def invoke(
 
 async def planned(runtime: Runtime, target: Any, payload: Any = None, **options: Any) -> PlanReport:
     """What a call would do; see `PolosClient.plan`."""
+    if "session_id" in options or "conversation_id" in options:
+        named = as_conversation(options.pop("conversation_id", None), options.pop("session_id", None))
+        options["conversation_id"] = named
+    if "fresh" in options:
+        options["fresh"] = as_fresh(options["fresh"])
     found = registry.find(target) if isinstance(target, str) else target
     if isinstance(found, Agent):
         found = agent_config(found, payload)

@@ -15,7 +15,7 @@ from polos_nb.messages import Usage
 from polos_nb.models.prices import cost
 from polos_nb.stores.base import Store
 from polos_nb.tools import Tool
-from polos_nb.transcript import AnswerItem, Transcript
+from polos_nb.transcript import AnswerItem, GroupItem, Transcript
 
 _CHARS_PER_TOKEN = 3.0  # fewer than any common text has, so that the estimate is not too low
 _OUTPUT_TOKENS = 4096  # assumed of a model whose answer is not limited
@@ -72,7 +72,7 @@ class PlanReport:
 
 def report(plan: Plan, transcript: Transcript, target: Any, store: Store, *, max_steps: int) -> PlanReport:
     """The report of a pass that a plan has stopped. `target` is the agent, tool or workflow."""
-    cached = [item for item in transcript.walk() if item.cached]
+    cached = [item for item in transcript.walk() if item.cached and not isinstance(item, GroupItem)]
     agent = target if isinstance(target, Agent) else None
     steps = [_step(item, store) for item in plan.stopped]
     asked = sum(isinstance(item, AnswerItem) for item in cached)

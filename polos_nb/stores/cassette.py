@@ -22,7 +22,7 @@ _AGAIN = "restore the file from version control, or record it again with `%polos
 # What a line keeps. Nothing here differs between two recordings of the same run: no ids, times, owners or costs.
 _RUN_KEYS = (
     *("lineage", "target_id", "kind", "input", "status", "occurrence", "conversation_id", "turn"),
-    *("options", "result", "error"),
+    *("options", "result", "error", "state"),
 )
 _STEP_KEYS = (
     *("lineage", "target_id", "step_key", "kind", "name", "fingerprint", "occurrence", "status", "effect"),
@@ -317,6 +317,8 @@ def _parse(raw: str, where: str) -> _Line:
     if keys is None:
         raise ConfigurationError(f"{where} is of the unknown type {line.get('type')!r}: {_AGAIN}")
     line = {key: _closed(key, value) for key, value in line.items()}
+    if line["type"] == "run":
+        line.setdefault("state", None)
     if line["type"] == "step" and isinstance(line.get("step_key"), str):  # what older recordings do not say
         line.setdefault("parent", line["step_key"].rpartition("/")[0])
         line.setdefault("state", None)

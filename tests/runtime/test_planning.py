@@ -282,3 +282,50 @@ def test_what_is_not_declared_cannot_be_resumed(process: Process) -> None:
     del registry._declared["workflow", "for-a-moment"]
     with pytest.raises(ConfigurationError, match="is not declared here; run the cell"):
         process.runtime.resume("r1")
+
+
+def test_a_plan_honours_what_is_asked_to_be_fresh(process: Process) -> None:
+    """All of it, one step, or a step of a nested run; as a list too."""
+    with pytest.raises(Suspended) as raised:
+        process.cell(lambda client: house.run(client, {"task": "go"}))
+    answer(process, raised.value.run_id, {"approved": True})
+    process.cell(lambda client: house.run(client, {"task": "go"}))
+
+    def first(**options: Any) -> list[str]:
+        report = process.cell(lambda client: client.plan(house, {"task": "go"}, **options))
+        return [step.key for step in report.steps]
+
+    assert first() == []
+    assert first(fresh=True) == ["keep/1.llm"]
+    assert first(fresh=["shout"]) == ["shout"]
+    assert first(fresh="keep") == ["keep/1.llm"]
+    assert first(fresh="keep/2.llm") == ["keep/2.llm"]
+
+
+def test_a_step_of_a_nested_run_is_forked_in_its_own_run(process: Process) -> None:
+    """The sentence says which."""
+    with pytest.raises(Suspended) as raised:
+        process.cell(lambda client: house.run(client, {"task": "go"}))
+    with pytest.raises(ConfigurationError, match=r"keep/1\.llm is a step of the nested run r2; fork r2 1\.llm"):
+        fork(process, raised.value.run_id, "keep/1.llm", {"text": "x"})
+    with pytest.raises(ConfigurationError, match="has no step"):
+        fork(process, raised.value.run_id, "nothing/1.llm", {"text": "x"})
+
+
+def test_why_shows_arguments_as_they_were_given(process: Process) -> None:
+    """Not their digests; a difference beyond what is shown is said as such."""
+
+    @workflow(id="sized", version=1)
+    async def sized(ctx: WorkflowContext) -> Any:
+        return await ctx.step.run("size", len, value, version=1)
+
+    value = "abc"
+    process.cell(lambda client: sized.run(client))
+    value = "abcd"
+    process.cell(lambda client: sized.run(client))
+    assert process.why("sized") == {"size": "argument 0: 'abc' → 'abcd'"}
+    value = "x" * 300 + "1"
+    process.cell(lambda client: sized.run(client))
+    value = "x" * 300 + "2"
+    process.cell(lambda client: sized.run(client))
+    assert process.why("sized") == {"size": "argument 0: changed"}
