@@ -46,11 +46,13 @@ _host: list[Callable[[], Any]] = []
 class Inside:
     """The call that runs are started in: equal ones are counted per call and attempt, not per process.
 
-    `outer` is the branch inside the call and its step record, where the call is a step.
+    `steps` is the branch that the call's own steps are in; `outer` is that branch and the record of its step, where
+    the call is a step.
     """
 
-    def __init__(self, call: str, outer: Any = None) -> None:
+    def __init__(self, call: str, steps: Any, outer: Any = None) -> None:
         self.call = call
+        self.steps = steps
         self.outer = outer
         self.asked: Counter[str] = Counter()
 

@@ -259,6 +259,10 @@ def stop(run: str, path: str | None) -> None:
     """
     with opened(path) as store:
         found = find_run(store, run)
+        if found.root is not None:
+            raise ConfigurationError(
+                f"{found.id} is inside run {found.root}; stop that one: polos-nb stop {found.root}"
+            )
         if found.status not in ("running", "suspended"):
             raise ConfigurationError(f"{found.id} is over already: {found.status}")
         store.update_run(found.id, status="cancelled", error="stopped")

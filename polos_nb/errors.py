@@ -156,6 +156,9 @@ def one_line(error: BaseException, limit: int = 300) -> str:
     """
     text: Any = str(error).strip().splitlines()
     head = text[0] if text else ""
+    if "validation error" in head and callable(getattr(error, "errors", None)):  # pydantic says where on other lines
+        first = error.errors()[0]  # type: ignore[attr-defined]
+        head = f"{head.rpartition(' for ')[2]}.{'.'.join(map(str, first['loc']))}: {first['msg']}"
     name = type(error).__name__
     said = head if isinstance(error, PolosError) and head else f"{name}: {head}" if head else name
     return said if len(said) <= limit else said[: limit - 1] + "…"

@@ -94,6 +94,10 @@ class PayloadSchema:
 
 def payload_schema(func: Callable[..., Any], id: str, localns: Mapping[str, Any] | None = None) -> PayloadSchema:
     """The signature of a workflow's function. Raises DefinitionError when it takes no context."""
+    if inspect.isclass(func):
+        raise DefinitionError(f"workflow {id!r} is a class; write @workflow above a function (ctx, payload)")
+    if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
+        raise DefinitionError(f"workflow {id!r} yields; return its result, and publish_event what is told meanwhile")
     try:
         parameters = list(inspect.signature(func).parameters.values())
     except (TypeError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, overload
@@ -16,7 +17,7 @@ from polos_nb.cron import Cron
 from polos_nb.durable.calling import call_function
 from polos_nb.durable.code_version import CodeVersion, code_version
 from polos_nb.durable.context import WorkflowContext
-from polos_nb.errors import DefinitionError
+from polos_nb.errors import DefinitionError, StepExecutionError
 from polos_nb.tools import split_client
 from polos_nb.workflow_payload import PayloadSchema, payload_schema
 
@@ -93,7 +94,11 @@ class Workflow:
     async def call(self, ctx: WorkflowContext, payload: Any) -> Any:
         """Call the function with a payload that has been checked."""
         args, kwargs = self.payload.bind(ctx, payload)
-        return await call_function(self.func, args, kwargs)
+        result = await call_function(self.func, args, kwargs)
+        if inspect.iscoroutine(result):  # a step that was not awaited has not been executed
+            result.close()
+            raise StepExecutionError(f"workflow {self.id} returned a coroutine; write await before it")
+        return result
 
     async def run(self, *args: Any, timeout: float | None = DEFAULT_TIMEOUT, **options: Any) -> Any:
         """Run to the end and return the result: `await workflow.run(payload)`, or with a client before the payload.

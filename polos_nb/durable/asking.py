@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import orjson
 
 from polos_nb.durable.book import Book
-from polos_nb.errors import StepExecutionError
+from polos_nb.errors import ConfigurationError, StepExecutionError
+from polos_nb.forms import parse_form
 from polos_nb.run_events import StepResumed, StepSuspended
 from polos_nb.stores.base import StepRecord
 from polos_nb.stores.waiting import DecisionRecord
@@ -32,12 +33,16 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where something waits: the step's path, its record, the records of the steps around it, how to tell of it."""
+    """Where something waits: the step's path, its record, the records of the steps around it, how to tell of it.
+
+    A record that is `in_doubt` stays "started", also while its question waits.
+    """
 
     path: str
     record: StepRecord
     around: Sequence[tuple[Book, StepRecord]]
     tell: Callable[..., None]
+    in_doubt: bool = False
 
 
 async def parked(book: Book, place: Place, ready: Callable[[], T | None], *, until: float | None = None) -> T:
@@ -48,6 +53,8 @@ async def parked(book: Book, place: Place, ready: Callable[[], T | None], *, unt
     marked = [(outer, record) for outer, record in place.around if record.effect == "write"]
     for outer, record in marked:
         outer.store.finish_step(record.id, status="suspended")
+    if not place.in_doubt:
+        book.store.finish_step(place.record.id, status="suspended")
     with book.lot.parked(book.prefix + place.path, math.inf if until is None else until, ready):
         seen: int | None = None
         while True:
@@ -74,6 +81,7 @@ async def decided(book: Book, place: Place, question: Question) -> DecisionRecor
     Raises StepExecutionError when nobody answers within the question's timeout.
     """
     now = time.time()
+    _drop_unfit(book, book.prefix + place.path, question)
     decision = book.store.ask(
         DecisionRecord(
             run_id=book.root.run.id,
@@ -100,6 +108,19 @@ async def decided(book: Book, place: Place, question: Question) -> DecisionRecor
         raise StepExecutionError(f"nobody answered{waited}", step_key=place.path)
     place.tell(StepResumed, answer=orjson.loads(decision.answer or "null"), decided_by=decision.decided_by or "")
     return decision
+
+
+def _drop_unfit(book: Book, path: str, question: Question) -> None:
+    """An early answer that does not fit the form is none: the question is asked."""
+    run_id = book.root.run.id
+    for early in book.store.decisions(run_id=run_id, status="answered"):
+        if early.step_key != path or early.step_id is not None:
+            continue
+        answer = orjson.loads(early.answer or "null")
+        try:
+            parse_form(question.form).check(answer if isinstance(answer, dict) else {"value": answer})
+        except ConfigurationError:
+            book.store.withdraw_early(run_id, path)
 
 
 def _answered(book: Book, asked: DecisionRecord) -> DecisionRecord | None:

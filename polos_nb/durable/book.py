@@ -52,6 +52,7 @@ class Book:
         plan: Plan | None = None,
         lot: Lot | None = None,
         host: Any = None,
+        freshened: frozenset[str] = frozenset(),
     ) -> None:
         self.store = store
         self.run = run
@@ -78,6 +79,10 @@ class Book:
         self._rows: dict[int, TraceRow] = {}
         self._top: dict[int, int] = {}  # the records of steps that are not inside another one, by place
         self._freshened: set[str] = set()
+        self.freshened = freshened  # steps that an earlier pass of the same call has asked for anew, by their full path
+        self.freshening: set[str] = set()  # those of this pass
+        self.talked: dict[str, dict[str, Any]] = {}  # each conversation's turns of this pass: their places, by run
+        self.uses: dict[int, dict[str, str]] = {}  # what a step runs by id, with its version, by the step's record
         self._next_seq = 0
         self._texts: set[str] = set()  # that this pass has kept
         self._start = store.last_step_id()
@@ -114,10 +119,10 @@ class Book:
             )
         )
 
-    def raise_interrupt(self, path: str) -> None:
-        """Raise what ended a step inside this one. Steps beside it go on and are kept."""
+    def raise_interrupt(self, path: str = "") -> None:
+        """Raise what ended a step inside this one, or any step. Steps beside it go on and are kept."""
         for inner, error in self.interrupts.items():
-            if inner.startswith(f"{path}/"):
+            if not path or inner.startswith(f"{path}/"):
                 raise error from None
 
     def next_seq(self) -> int:
@@ -131,7 +136,11 @@ class Book:
             return False
         names = {path, call.key, call.name, call.key.partition("[")[0]} & self.fresh
         self._freshened |= names
-        return bool(names)
+        full = self.prefix + path
+        if not names or full in self.root.freshened:
+            return False
+        self.root.freshening.add(full)
+        return True
 
     def wants_fresh_inside(self, path: str) -> bool:
         """Whether a step inside this one must not answer from the store, so that this one has to execute."""
@@ -257,7 +266,7 @@ class Book:
             return "new step" if self._lineage_history() else ""
         return "; ".join(self._differences(near, call)) or "its earlier answer is used already"
 
-    def refuse(self, call: StepCall) -> None:
+    def refuse(self, call: StepCall, why: str = "") -> None:
         """Raise when steps may not execute in this mode; names the nearest record and the difference."""
         if self.plan is not None or self.mode in ("live", "record"):
             return
@@ -269,7 +278,7 @@ class Book:
             difference = "there is nothing like it"
         else:
             said = self._differences(near, call)
-            said = said or ["the input of the run changed"]
+            said = said or [why or "the input of the run changed"]
             difference = f"the nearest is {near.step_key}: " + "; ".join(said)
         step = f"step {call.key} of {self.run.target_id}"
         if self.mode == "replay":

@@ -147,6 +147,7 @@ class Graph:
         node.text = type(value).__name__
         node.display = ""  # the part that counts is the function's
         self._ref(node, "func", getattr(value, "func", None))
+        self._ref(node, "state", getattr(value, "state_schema", None))
 
     def _ref(self, node: Node, label: str, value: Any) -> None:
         target = self.object(value) if value is not None else None

@@ -57,6 +57,13 @@ class Host(Protocol):
         Raises StepExecutionError when there is no such thing, or the payload does not fit.
         """
 
+    def version_of(self, target_id: str) -> str:
+        """The version of what is declared under an id; "" for nothing."""
+
+    def follows(self, steps: Steps, record: StepRecord) -> bool:
+        """Whether the turns of conversations inside a kept step follow what was said before them, as far as this
+        process has said something."""
+
     async def start(self, child: Child, steps: Steps, slot: Slot, attempt: Attempt) -> dict[str, Any]:
         """Start it beside the run that asks for it, and return what identifies it."""
 

@@ -28,6 +28,7 @@ class Slot:
     horizon: int
     redact: Callable[[str], str] = field(repr=False, compare=False)
     chain: str = ""
+    nth: int = 0
 
     # Only steps that execute have a use for the first, and nothing in the others changes while a step is performed.
     @cached_property

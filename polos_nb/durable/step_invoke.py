@@ -53,7 +53,7 @@ class InvokeSteps(StepBase):
 
         Raises StepExecutionError with its message when it failed; what it finished is kept.
         """
-        child = self._engine().child(
+        child = self._child(
             workflow,
             payload,
             initial_state=initial_state,
@@ -74,7 +74,7 @@ class InvokeSteps(StepBase):
         """Run many side by side; their results in the order of the list. One that fails does not end the others."""
         given = [BatchWorkflowInput.model_validate(item) for item in workflows]
         children = [
-            self._engine().child(
+            self._child(
                 item.id,
                 item.payload,
                 initial_state=item.initial_state,
@@ -99,7 +99,7 @@ class InvokeSteps(StepBase):
         run_timeout_seconds: float | None = None,
     ) -> Any:
         """Start a workflow, agent or tool beside this run, once, and return its `ExecutionHandle` at once."""
-        child = self._engine().child(
+        child = self._child(
             workflow,
             payload,
             initial_state=initial_state,
@@ -121,7 +121,7 @@ class InvokeSteps(StepBase):
         self._steps.claim_key(step_key)
         handles = []
         for place, item in enumerate(BatchWorkflowInput.model_validate(item) for item in workflows):
-            child = self._engine().child(
+            child = self._child(
                 item.id,
                 item.payload,
                 initial_state=item.initial_state,
@@ -139,6 +139,14 @@ class InvokeSteps(StepBase):
         ]
 
     # -- how ----------------------------------------------------------------------------------------------------------
+    def _child(self, target: Any, payload: Any, **options: Any) -> Child:
+        """What to run. What is named by its id is not in the code of who runs it: its version is noted."""
+        engine = self._engine()
+        child = engine.child(target, payload, **options)
+        if isinstance(target, str):
+            self._steps.uses({target: engine.version_of(target)})
+        return child
+
     def _reserved(self, child: Child, key: str, name: str) -> Slot:
         return self._steps.reserve(child.call(key, name, self._steps.chain))
 

@@ -51,6 +51,7 @@ class RunSteps(StepBase):
 
         >>> total = await ctx.step.run("add", lambda a, b: a + b, 1, 2)  # doctest: +SKIP
         """
+        _check_effect(step_key, effect)
         code = code_version(func, declared=version)
         self._steps.claim_key(step_key)
         slot = self._steps.reserve(self._call(step_key, step_key, func, code, args, kwargs, effect))
@@ -82,6 +83,9 @@ class RunSteps(StepBase):
         """
         if concurrency < 1:
             raise StepExecutionError(f"map {step_key!r}: concurrency is {concurrency}, and must be 1 or more")
+        if not isinstance(items, Iterable):
+            raise StepExecutionError(f"map {step_key!r} needs a list of items, not {type(items).__name__}")
+        _check_effect(step_key, effect)
         self._steps.claim_key(step_key)
         retry = Retry(max_retries=max_retries, base_delay=base_delay, max_delay=max_delay)
         declared = getattr(func, "__polos_declaration__", False)
@@ -211,6 +215,11 @@ class Span:
     def set_attribute(self, key: str, value: Any) -> None:
         """Say something about it."""
         self.attributes[key] = value
+
+
+def _check_effect(key: str, effect: str) -> None:
+    if effect not in ("read", "write"):
+        raise StepExecutionError(f"step {key!r}: effect={effect!r} is neither 'read' nor 'write'")
 
 
 def _call_parts(

@@ -69,6 +69,8 @@ class WaitSteps(StepBase):
 
     async def wait_until(self, step_key: str, timestamp: datetime) -> None:
         """Wait until a moment; without a time zone it is in UTC. A moment that has passed is no wait."""
+        if not isinstance(timestamp, datetime):
+            raise StepExecutionError(f"wait_until {step_key!r} needs a datetime, not {timestamp!r}")
         moment = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
         await self._wait(step_key, moment.timestamp(), {"until": moment.astimezone(UTC).isoformat()})
 
@@ -91,6 +93,7 @@ class WaitSteps(StepBase):
 
         Raises StepExecutionError when none comes within `timeout` seconds.
         """
+        _check_timeout(step_key, timeout)
         store = self._steps.book.store
         now = time.time()
         call = StepCall(
@@ -173,6 +176,7 @@ class WaitSteps(StepBase):
         >>> answer = await ctx.step.suspend("review", {"draft": draft})  # doctest: +SKIP
         >>> answer["data"].get("approved")  # doctest: +SKIP
         """
+        _check_timeout(step_key, timeout)
         shown = _data(step_key, data if data is not None else {})
         parts = {"shown": {name: digest(value) for name, value in _canonical(data).items()}}
         return await self._ask(step_key, "suspend", Question(kind="suspend", form=shown, timeout=timeout), parts)
@@ -208,6 +212,11 @@ class WaitSteps(StepBase):
 
     def _waiting(self, slot: Slot, attempt: Attempt) -> Place:
         return self._steps.place(slot, attempt.record)
+
+
+def _check_timeout(key: str, timeout: Any) -> None:
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float)):
+        raise StepExecutionError(f"step {key!r}: timeout={timeout!r} is no number of seconds; write for example 3600")
 
 
 def answer_step(store: Any, run_id: str, step_key: str, data: Any, *, by: str = "") -> bool:

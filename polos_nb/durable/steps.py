@@ -7,8 +7,11 @@ import contextlib
 import time
 import traceback as traceback_module
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
+
+import orjson
 
 from polos_nb.codec import UnknownType, decode, digest, encode
 from polos_nb.durable.asking import Place
@@ -46,9 +49,11 @@ class Steps:
         self.path = path
         self.outer = outer if outer is not None else book.outer
         self.state = state
-        self._chain = chain
+        self._chain = self._base = chain
+        self._writes: dict[int, str] = {}  # the writes of this branch, by their place in the trace
         self.has_written = False
         self._seen: Counter[str] = Counter()
+        self._alike: Counter[str] = Counter()
         self._keys: set[str] = set()
 
     @property
@@ -58,7 +63,7 @@ class Steps:
 
     def claim_key(self, key: str) -> None:
         """Take a user's step key. Raises StepExecutionError when this branch has it already."""
-        if not key or not key.isprintable():
+        if not isinstance(key, str) or not key or not key.isprintable():
             raise StepExecutionError(f"step key {key!r} is not a printable text", step_key=key)
         if key in self._keys:
             raise StepExecutionError(
@@ -83,19 +88,49 @@ class Steps:
             horizon=run.horizon,
             redact=self.book.redactor.redact,
             chain=self._chain,
+            nth=self._nth(call, occurrence),
         )
+
+    def _nth(self, call: StepCall, occurrence: int) -> int:
+        """The occurrence of a call that may have steps inside it, whatever was written before it."""
+        if "arguments" not in call.parts or call.kind == "run":
+            return occurrence
+        alike = digest([call.kind, call.name, call.parts["arguments"]])
+        self._alike[alike] += 1
+        return self._alike[alike] - 1
 
     def wrote(self, slot: Slot) -> None:
         """Note that a write was asked for: steps after it depend on it."""
         self.has_written = self.book.wrote = True
-        self._chain = extend_chain(self._chain, slot.fingerprint)
+        self._note_write(slot.seq, slot.fingerprint)
+
+    def wrote_inside(self, seq: int, lineage: str) -> None:
+        """Note that there was a write in a run that was started in this branch without a step."""
+        self.has_written = self.book.wrote = True
+        self._note_write(seq, lineage)
+
+    def _note_write(self, seq: int, mark: str) -> None:
+        """Put a write into the chain at the place where it was asked for, whichever of several ended first."""
+        late = bool(self._writes) and seq < max(self._writes)
+        self._writes[seq] = mark
+        if late:
+            self._chain = self._base
+            for place in sorted(self._writes):
+                self._chain = extend_chain(self._chain, self._writes[place])
+        else:
+            self._chain = extend_chain(self._chain, mark)
 
     def inside(self, slot: Slot, record: StepRecord) -> Steps:
         """The steps inside a call: a branch of its own, the same for another version of the same call."""
         call = slot.call
-        # Equal calls with a write between them both have the occurrence 0: the chain tells them apart.
-        identity = digest([self.branch, call.kind, call.name, call.parts.get("arguments"), slot.chain, slot.occurrence])
+        # The writes before it are no part of it: branches of a gather in another order would repeat the writes inside.
+        identity = digest([self.branch, call.kind, call.name, call.parts.get("arguments"), slot.nth])
         return Steps(self.book, branch=identity, path=slot.path, chain=slot.chain, outer=(self, record))
+
+    def uses(self, versions: Mapping[str, str]) -> None:
+        """Note what is run here by its id, with its version: the code of the steps around this branch does not say."""
+        for outer, record in self.around():
+            outer.book.uses.setdefault(record.id, {}).update(versions)
 
     def around(self) -> list[tuple[Steps, StepRecord]]:
         """The steps that this branch is inside of, innermost first, those of outer runs too."""
@@ -134,7 +169,7 @@ class Steps:
         if kept is not None:
             return kept
         try:
-            book.refuse(call)
+            book.refuse(call, why)
             why = book.redactor.redact(why or book.why(call, found, slot.path))
             if book.plan is not None:
                 if not descends:
@@ -166,6 +201,10 @@ class Steps:
         if found is not None and found.status == "completed":
             if book.wants_fresh_inside(slot.path):
                 return None, "a step inside it was asked to be fresh"
+            if book.host is not None and not book.host.follows(self, found):
+                return None, "what was said before it in its conversation changed"
+            if changed := self._changed_use(found):
+                return None, f"{changed}, which it runs by its id, changed"
             try:
                 return self.answered(slot, found, decode(found.output or "null", call.types), cached=True), ""
             except UnknownType as error:
@@ -179,6 +218,17 @@ class Steps:
             self._tell_failed(slot, found.error or "", attempt=found.attempts, why="")
             raise StepFailure(StepExecutionError(found.error, step_key=slot.path), text=found.error or "")
         return None, ""
+
+    def _changed_use(self, found: StepRecord) -> str:
+        """What a kept step has run by its id and is declared otherwise now; "" for nothing."""
+        if '"uses"' not in found.request or self.book.host is None:
+            return ""
+        uses: dict[str, str] = orjson.loads(found.request).get("uses") or {}
+        for target_id, version in uses.items():
+            if self.book.host.version_of(target_id) not in (version, ""):
+                return target_id
+        self.uses(uses)
+        return ""
 
     async def _execute(
         self,
@@ -203,6 +253,7 @@ class Steps:
             except (StepInDoubt, LiveCallRefused, StoreError) as error:
                 # A step inside this one ends the run. This one has neither finished nor failed, nor is it in doubt:
                 # unless it is itself a write that did not end in time.
+                self.book.interrupts[slot.path] = error
                 if getattr(error, "step_key", "") != slot.path:
                     with contextlib.suppress(StoreError):
                         self.book.store.finish_step(record.id, status="suspended", attempts=attempt)
@@ -231,7 +282,8 @@ class Steps:
                 "usage": usage.model_dump_json(exclude_none=True) if usage else None,
                 "effect": "write" if wrote() else record.effect,
             }
-            if more := afterwards():
+            uses = self.book.uses.pop(record.id, None)
+            if more := afterwards() | ({"uses": uses} if uses else {}):
                 changes["request"] = self.book.redactor.redact(as_json({**slot.call.request, **more}))
             if changed is not None:
                 changes["state"] = self.book.redactor.redact(changed)
@@ -290,7 +342,7 @@ class Steps:
         request = slot.request
         self.tell(StepStarted, slot, request=request, why="it is not known whether it happened")
         with book.lot.executing(book.prefix + slot.path):
-            output = await settled(book, self.place(slot, found), request)
+            output = await settled(book, replace(self.place(slot, found), in_doubt=True), request)
         if output is None:
             return None
         value = decode(output, slot.call.types)

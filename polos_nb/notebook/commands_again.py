@@ -84,7 +84,8 @@ def stop(session: NotebookSession, given: Namespace, options: Any) -> Shown:
     stopped = portal().run(PolosClient(runtime=session.runtime).cancel_execution(given.run))
     if run is not None and stopped:
         session.stopped(run)
-    said = "is being stopped; what is finished is kept" if stopped else "is over already"
+    over = f"is over already: {run.status}" if run is not None else "is over already"
+    said = "is being stopped; what is finished is kept" if stopped else over
     return Shown(note=f"{given.run} {said}.")
 
 

@@ -72,7 +72,8 @@ def find_agent(name: str, names: Mapping[str, Any]) -> Agent:
     if underscored is not None:
         return underscored
     if name in names:
-        raise ConfigurationError(f"{name} is a {type(names[name]).__name__}, not an agent")
+        how = f"call it in Python, or give it to an agent with -t {name}" if isinstance(names[name], Tool) else ""
+        raise ConfigurationError(f"{name} is a {type(names[name]).__name__}, not an agent{how and f'; {how}'}")
     known = sorted({*agents, *(agent.id for agent in agents.values())})
     raise ConfigurationError(f"there is no agent {name}{did_you_mean(name, known) or _none(known, '%%polos_agent')}")
 

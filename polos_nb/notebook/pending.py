@@ -13,7 +13,7 @@ _OPEN = ("waiting", "running")
 
 
 class PendingRun:
-    """A run that waits. Its attributes raise, saying what it waits for; once it is over, they are the result's.
+    """A run that waits. Its attributes and items raise, saying what it waits for; later they are the result's.
 
     `await pending` waits for the result. `look` is called before it says anything: the run may have been stopped
     elsewhere, and whoever knows then says so here.
@@ -54,6 +54,12 @@ class PendingRun:
         if self._state == "done":
             return getattr(self._result, name)
         raise PolosError(f"{name} is not there{' yet' if self._state in _OPEN else ''}: {self._why()}")
+
+    def __getitem__(self, key: Any) -> Any:
+        self._look()
+        if self._state == "done":
+            return self._result[key]
+        raise PolosError(f"[{key!r}] is not there{' yet' if self._state in _OPEN else ''}: {self._why()}")
 
     def _why(self) -> str:
         if self._state == "waiting":

@@ -220,6 +220,8 @@ def _check_said(decision: DecisionRecord, form: Form, given: Mapping[str, Any]) 
     approved = form.field("approved")
     if approved is not None and approved.type == "boolean" and "approved" not in given:
         raise ConfigurationError(f"{where}: say --yes or --no")
+    if form.fields and approved is None and set(given) <= {"approved", "feedback"} and "approved" in given:
+        raise ConfigurationError(f"{where}: yes or no is no answer here; write --set {form.how()}")
     if not given and (not form.fields or any(one.required for one in form.fields)):
         how = form.how() or "key=value"
         raise ConfigurationError(f"{where}: say --yes, --no, or --set {how}")

@@ -13,6 +13,7 @@ from polos_nb.transcript_text import count
 
 _BLOCK = 4_000  # characters of a text in an overview
 _WHOLE = 20_000
+_COMPARED = 20  # steps whose texts a comparison shows
 _DEEPER = "· "  # an indent that no rendering strips
 
 
@@ -48,8 +49,8 @@ def waiting_page(facts: Sequence[Facts], location: str, command: str) -> Page:
     if not facts:
         return Page(note=f"Nothing waits for an answer in {location}.")
     head = ("run", "of", "step", "asks", "since", "expires")
-    rows = [(f["run"], f["target"], f["step"], _cut(f["title"]), f["since"], f["expires"]) for f in facts]
-    note = f"{command} approve RUN [STEP] --yes answers."
+    rows = [(f["run"], f["target"], f["step"], _cut(f["title"] or f["shows"]), f["since"], f["expires"]) for f in facts]
+    note = f"{command} approve RUN [STEP] --yes answers; {command} show RUN says how."
     return Page("", head, rows, note=note, whole=("run", "step", "since", "expires"))
 
 
@@ -62,18 +63,27 @@ def run_page(facts: Facts, command: str) -> Page:
     blocks += [("state", json_text(facts["state"], indent=2))] if facts["state"] else []
     for decision in facts["waiting"]:
         expires = f", until {decision['expires']}" if decision["expires"] else ""
-        lines = [decision["title"], f"{command} approve {decision['run']} {shlex.quote(decision['step'])} --yes"]
+        lines = [decision["title"], decision["shows"], _how_to_answer(decision, command)]
         blocks.append(
             (f"waits: {decision['step']}, since {decision['since']}{expires}", "\n".join(filter(None, lines)))
         )
     return Page(
         " · ".join(str(part) for part in about if part),
-        ("", "step", "call", "state", "seconds", "why it was executed, or its error"),
+        ("", "step", "call", "state", "seconds", "why, or its error"),
         list(_step_rows(facts, 0)),
         blocks=[(label, brief(text, _BLOCK)) for label, text in blocks if text],
         note=f"{command} show {facts['run']} --step N shows all of a step." if facts["steps"] else "",
         whole=("", "step", "state", "seconds"),
     )
+
+
+def _how_to_answer(decision: Facts, command: str) -> str:
+    """The command that answers. A form that does not ask for approval is not answered by yes."""
+    line = f"{command} approve {decision['run']} {shlex.quote(decision['step'])}"
+    how = decision["how"]
+    if not how or "approved=" in how:
+        return f"{line} --yes"
+    return f"{line} --set KEY=VALUE, of: {how}"
 
 
 def _step_rows(facts: Facts, depth: int) -> Iterator[tuple[Any, ...]]:
@@ -128,7 +138,8 @@ def diff_page(facts: Facts) -> Page:
     a, b = facts["a"], facts["b"]
     rows = [(_MARKS[step["change"]], step["step"], step["call"], *_figures(step)) for step in facts["steps"]]
     blocks = [("input", facts["input"]), ("result", facts["result"])]
-    for step in facts["steps"]:
+    differing = [step for step in facts["steps"] if step["change"] != "same"]
+    for step in differing[:_COMPARED]:
         blocks += [(f"{step['step']}: asked", "\n".join(step["asked"])), (f"{step['step']}: output", step["text"])]
         errors = [error for error in step["error"] if error]
         blocks += [(f"{step['step']}: error", "\n".join(errors))] if step["error"][0] != step["error"][1] else []
@@ -137,9 +148,16 @@ def diff_page(facts: Facts) -> Page:
         ("", "step", "call", "state", "tokens", "cost", "seconds"),
         [*rows, ("", "run", "", *_figures({**facts, "state": facts["status"]}))],
         blocks=[(label, brief(text, _BLOCK)) for label, text in blocks if text],
-        note="" if any(step["change"] != "same" for step in facts["steps"]) else "No step differs.",
+        note=_differ_note(len(differing)),
         whole=("", "step", "tokens", "cost", "seconds"),
     )
+
+
+def _differ_note(differing: int) -> str:
+    if not differing:
+        return "No step differs."
+    more = differing - _COMPARED
+    return f"{more} more steps differ in their texts; --json has all of them." if more > 0 else ""
 
 
 def _figures(facts: Facts) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from polos_nb.stores.fields import matches
 STATUSES = ("running", "completed", "failed", "cancelled", "suspended")
 _NUMBER = re.compile(r"^\d+\.")
 _DEEPEST = 12  # levels of runs in runs
+_NAMED = 12  # steps that a sentence names
 
 
 def list_runs(store: Store, *, query: str = "", status: str | None = None, limit: int = 20) -> list[Facts]:
@@ -42,7 +43,7 @@ def find_run(store: Store, run_id: str | None) -> RunRecord:
     run = store.get_run(run_id) if run_id else next(iter(store.list_runs(limit=1)), None)
     if run is None:
         said = f"there is no run {run_id}" if run_id else "there is no run yet"
-        raise ConfigurationError(f"{said} in {store.location}; the command runs lists them")
+        raise ConfigurationError(f"{said} in {store.location}; polos-nb runs, or %polos runs, lists what there is")
     return run
 
 
@@ -92,7 +93,7 @@ def find_step(
         return int(wanted), trace[int(wanted) - 1]
     key = find_key(by_key, wanted)
     if key is None:
-        raise ConfigurationError(f"run {run.id} has no step {wanted}; it has {', '.join(by_key) or 'none'}")
+        raise ConfigurationError(f"run {run.id} has no step {wanted}; it has {_few(by_key, ', ') or 'none'}")
     return by_key.index(key) + 1, trace[by_key.index(key)]
 
 
@@ -117,8 +118,14 @@ def find_key(keys: Sequence[str], wanted: str) -> str | None:
         if len(found) == 1:
             return found[0]
         if found:
-            raise ConfigurationError(f"{wanted} may be {' or '.join(found)}; write more of the one that is meant")
+            raise ConfigurationError(f"{wanted} may be {_few(found, ' or ')}; write more of the one that is meant")
     return None
+
+
+def _few(keys: Sequence[str], between: str) -> str:
+    """The first keys of a list, and how many more there are: a map may have thousands."""
+    more = len(keys) - _NAMED
+    return between.join(keys[:_NAMED]) + (f"{between}{more} more" if more > 0 else "")
 
 
 def path_to(store: Store, run: RunRecord) -> str:

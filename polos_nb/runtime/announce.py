@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from polos_nb.forms import Form, parse_form
 from polos_nb.run_events import Event, StepSuspended
 from polos_nb.runtime.run import Run
 from polos_nb.settings import MEMORY
@@ -17,18 +18,19 @@ def announce(run: Run, location: str) -> None:
         if not isinstance(event, StepSuspended) or event.form is None or event.decision in told:
             return
         told.add(event.decision)
-        form = event.form.get("_form")
-        title = str(form.get("title") or "") if isinstance(form, dict) else ""
-        asks = f": {title}" if title else ""
+        form = parse_form(event.form)
+        asks = f": {form.title}" if form.title else ""
         step = event.path.rpartition("/")[2]
-        sys.stderr.write(
-            f"polos_nb: run {run.id} waits at {event.path}{asks}. Answer with {_how(run.id, step, location)}\n"
-        )
+        end = "" if asks.endswith(("?", ".", "!")) else "."
+        how = _how(run.id, step, location, form)
+        sys.stderr.write(f"polos_nb: run {run.id} waits at {event.path}{asks}{end} Answer with {how}\n")
 
     run.subscribe(listen)
 
 
-def _how(run_id: str, step: str, location: str) -> str:
+def _how(run_id: str, step: str, location: str, form: Form) -> str:
     if location in ("memory", MEMORY):
         return f"client.resume(None, {run_id!r}, {step!r}, {{...}}) in this process"
-    return f"polos-nb approve {run_id} '{step}' --yes (or --no, --set KEY=VALUE), in another terminal"
+    yes = not form.fields or form.field("approved") is not None
+    answer = "--yes (or --no)" if yes else " ".join(f"--set {field.how()}" for field in form.fields if field.required)
+    return f"polos-nb approve {run_id} '{step}' {answer or '--set KEY=VALUE'}, in another terminal"

@@ -195,7 +195,7 @@ class ToolCallStep:
         )
         # Runs that the tool starts belong to this very call, whatever version of the tool makes them.
         identity = digest([book.run.lineage, book.run.horizon, inner.branch])
-        token = ambient.inside.set(ambient.Inside(identity, outer=(inner, attempt.record)))
+        token = ambient.inside.set(ambient.Inside(identity, inner, outer=(inner, attempt.record)))
         try:
             return await _value(self._tool, self._arguments, ctx, self._slot)
         finally:

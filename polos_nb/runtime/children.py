@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import orjson
@@ -11,23 +11,26 @@ from polos_nb import registry
 from polos_nb.agents import Agent, AgentRunConfig
 from polos_nb.codec import digest, types_of
 from polos_nb.durable.code_sources import source_name
+from polos_nb.durable.code_version import code_version
 from polos_nb.durable.fingerprint import StepCall
-from polos_nb.durable.steps import Attempt, Slot, Steps
+from polos_nb.durable.steps import Attempt, Slot, StepFailure, Steps
 from polos_nb.errors import ArgumentsError, DefinitionError, StepExecutionError
 from polos_nb.messages import AgentResult, Usage
 from polos_nb.run_events import Event, StepEvent
+from polos_nb.runtime.again import place_again
 from polos_nb.runtime.approvals import approved, reserve_approval
 from polos_nb.runtime.calls import Asker, ToolCallStep, tool_step
+from polos_nb.runtime.conversation import Conversations, Place
 from polos_nb.runtime.driver import Driver
 from polos_nb.runtime.drives import Drive
 from polos_nb.runtime.handles import ExecutionHandle
 from polos_nb.runtime.queues import lane_of
-from polos_nb.runtime.records import lifted, nested_events
+from polos_nb.runtime.records import NESTED, lifted, nested_events, nested_run
 from polos_nb.runtime.requests import plain_input
 from polos_nb.runtime.run import Run
 from polos_nb.runtime.targets import Target, agent_target, workflow_target
 from polos_nb.settings import Settings
-from polos_nb.stores.base import StepRecord
+from polos_nb.stores.base import StepRecord, Store
 from polos_nb.tools import Tool, payload_arguments
 from polos_nb.workflows import Workflow
 
@@ -39,6 +42,10 @@ class Engine(Protocol):
 
     settings: Settings
     driver: Driver
+
+    @property
+    def conversations(self) -> Conversations:
+        """Where this process stands in each conversation."""
 
     def place_of(self, target: Target) -> Any:
         """Where a target stands in its conversation."""
@@ -87,25 +94,48 @@ class NestedRun:
         book = steps.book
         run = Run(self.id, conversation_id=self._target.conversation_id)
         run.subscribe(_passed_on(book, slot.path))
+        lineage = lineage_inside(steps, slot, attempt)
         drive = Drive(
             target=self._target.with_fresh(book.fresh_inside(slot.call, slot.path)),
             run=run,
-            lineage=lineage_inside(steps, slot, attempt),
-            place=self._engine.place_of(self._target),
+            lineage=lineage,
+            place=self._place(steps, slot, lineage),
             timeout=self._timeout,
             outer=(steps.inside(slot, attempt.record), attempt.record),
             plan=book.plan,
             lot=book.lot,
+            chain=slot.chain,
         )
-        self.lineage = drive.lineage
+        self.lineage = lineage
         try:
-            return await self._engine.driver.drive(drive)
+            result = await self._engine.driver.drive(drive)
+            if drive.place is not None and self._target.conversation_id is not None:
+                book.root.talked.setdefault(self._target.conversation_id, {})[run.id] = drive.place
+            return result
         finally:
             self.run_id = run.id
             self.usage = run.transcript.usage
             self.wrote = drive.wrote
 
-    def beside(self, lineage: str, above: Mapping[str, Any]) -> Drive:
+    def _place(self, steps: Steps, slot: Slot, lineage: str) -> Place | None:
+        """Its turn: after what the run around it has said, else its own of an earlier pass or an earlier version."""
+        book, talk = steps.book, self._target.conversation_id
+        if talk is None or self.kind != "agent":
+            return None
+        if talk in book.root.talked:
+            return self._engine.conversations.next(talk)
+        before = book.store.newest_run(lineage)
+        if before is None:
+            past = book.store.past_steps(lineage=book.run.lineage, kind="agent", limit=500)
+            found = (nested_run(step, book.store) for step in past if step.step_key == slot.path)
+            before = next((run for run in found if run is not None), None)
+        place = place_again(before, book.store) if before is not None and before.conversation_id == talk else None
+        if place is not None and self._engine.conversations.follows(talk, place, {}):
+            return place
+        fresh: Place | None = self._engine.place_of(self._target)
+        return fresh
+
+    def beside(self, lineage: str, above: Mapping[str, Any], chain: str) -> Drive:
         """The same, to be driven beside the run that asked for it."""
         return Drive(
             target=self._target,
@@ -114,6 +144,7 @@ class NestedRun:
             place=self._engine.place_of(self._target),
             timeout=self._timeout,
             above=dict(above),
+            chain=chain,
         )
 
 
@@ -145,7 +176,10 @@ class ToolChild:
         inner = steps.inside(slot, attempt.record)
         approval = reserve_approval(self._tool, self._arguments, inner, slot.call)
         if approval is not None:
-            await approved(self._tool, self._arguments, inner, approval)
+            try:
+                await approved(self._tool, self._arguments, inner, approval)
+            except StepFailure as failure:
+                raise StepExecutionError(failure.text, step_key=slot.path) from None
         self._calls.append(ToolCallStep(self._tool, self._arguments, steps, slot, self._asker))
         return await self._calls[-1].execute(attempt)
 
@@ -205,6 +239,8 @@ class Host:
             raise StepExecutionError(str(error)) from error
         code = found.version()
         parts = {"version": code.digest, "code": code.parts, "arguments": orjson.loads(made.input)}
+        if found.state_schema is not None:
+            parts["state"] = code_version(found.state_schema).digest
         types = {**code.types, **found.types(), **_RESULT_TYPES}
         return NestedRun(self._engine, made, parts, types, run_timeout_seconds, code.sources)
 
@@ -225,18 +261,57 @@ class Host:
             raise StepExecutionError(f"{child.id} is a tool, which is not started beside a run; use invoke_and_wait")
         lineage = lineage_inside(steps, slot, attempt)
         above = {"parent": steps.book.run.id, "parent_step": slot.path}
-        handle = await self._engine.start_beside(child.beside(lineage, above))
-        return {**handle.to_dict(), "lineage": lineage, "above": above}
+        handle = await self._engine.start_beside(child.beside(lineage, above, slot.chain))
+        return {**handle.to_dict(), "lineage": lineage, "above": above, "chain": slot.chain}
+
+    def version_of(self, target_id: str) -> str:
+        """The version of what is declared under an id; see `durable.host.Host`."""
+        found = registry.find(target_id)
+        if found is None:
+            return ""
+        if isinstance(found, Agent):
+            return found.__polos_version__()
+        state = getattr(found, "state_schema", None)
+        version = found.version().digest
+        return digest([version, code_version(state).digest]) if state is not None else str(version)
 
     def handle(self, child: Any, started: dict[str, Any]) -> ExecutionHandle:
         """The handle of what `start` returned; see `durable.host.Host`."""
-        return self._engine.handle_of(started, lambda: child.beside(started["lineage"], started["above"]))
+        return self._engine.handle_of(started, lambda: _beside(child, started))
 
     def retell(self, steps: Steps, slot: Slot, record: StepRecord) -> None:
         """Show the run inside a step that answered from the store; see `durable.host.Host`."""
         book = steps.book
         for event in nested_events(book.run, record, book.store, cached=True, path=slot.path):
             book.tell(event)
+        for conversation_id, place, run_id in _turns(record, book.store) if book.plan is None else ():
+            self._engine.conversations.said(conversation_id, place, run_id)
+            book.root.talked.setdefault(conversation_id, {})[run_id] = place
+
+    def follows(self, steps: Steps, record: StepRecord) -> bool:
+        """Whether the turns inside a kept step follow what was said before them; see `durable.host.Host`."""
+        store, now = steps.book.store, self._engine.conversations
+        first: dict[str, Place] = {}
+        for conversation_id, place, _ in _turns(record, store):
+            first.setdefault(conversation_id, place)
+        said = steps.book.root.talked
+        return all(now.follows(talk, place, said.get(talk, {})) for talk, place in first.items())
+
+
+def _beside(child: NestedRun, started: Mapping[str, Any]) -> Drive:
+    return child.beside(started["lineage"], started["above"], started.get("chain", ""))
+
+
+def _turns(step: StepRecord, store: Store) -> Iterator[tuple[str, Place, str]]:
+    """The turns of conversations in the run inside a step, with the runs that they are."""
+    run = nested_run(step, store) if step.kind in NESTED else None
+    if run is None or run.conversation_id is None:
+        return
+    place = place_again(run, store) if run.kind == "agent" else None
+    if place is not None:
+        yield run.conversation_id, place, run.id
+    for _, inner in store.trace(run.id) if run.kind == "workflow" else ():
+        yield from _turns(inner, store)
 
 
 def _found(target: Any) -> Any:

@@ -66,6 +66,8 @@ class PolosClient:
             files = [Path(path) for path in cassettes]
             runtime = Runtime(store=store, mode=mode, watched=_watched(), cassettes=files, patience=patience)
         self._runtime = runtime
+        if runtime is not None and runtime.runner is None:
+            runtime.runner = self
 
     @property
     def runtime(self) -> Runtime:
@@ -324,6 +326,8 @@ def default_runtime() -> Runtime:
         made = ambient.host_runtime()
         if not _default:  # making a notebook's runtime sets it already
             _default.append(made or Runtime(watched=_watched()))
+            if _default[0].runner is None:
+                PolosClient(runtime=_default[0])
     return _default[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from polos_nb.messages import Message
@@ -78,6 +79,21 @@ class Conversations:
             return Place(matches[nth], tuple(way[: matches[nth]]))
         end = here if path is not None else kept
         return Place(len(end), tuple(end))
+
+    def next(self, conversation_id: str) -> Place:
+        """The turn that follows what this process has said last."""
+        path = self._paths.get(conversation_id, [])
+        return Place(len(path), tuple(path))
+
+    def follows(self, conversation_id: str, place: Place, said: Mapping[str, Place]) -> bool:
+        """Whether a turn at this place follows what this process has said, or could have if it has said nothing.
+
+        `said` are the turns of the same pass with their places: it follows one of them, or was said beside one.
+        """
+        if said:
+            return place.previous in said or place in said.values()
+        path = self._paths.get(conversation_id)
+        return path is None or tuple(path[: place.turn]) == place.before
 
     def said(self, conversation_id: str, place: Place, run_id: str) -> None:
         """The turn is complete: the next one follows it."""

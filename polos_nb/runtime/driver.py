@@ -99,6 +99,7 @@ class Driver:
             plan=drive.plan,
             lot=drive.lot if drive.outer is None else None,
             host=runtime.host(target),
+            freshened=drive.freshened,
         )
         began = time.monotonic()
         book.emit(
@@ -123,6 +124,7 @@ class Driver:
             raise
         except BaseException as error:
             drive.wrote = drive.wrote or book.wrote
+            drive.freshened |= book.freshening
             drive.run.stopped_id = book.run.id if book.writing else ""
             failed(runtime, drive, book, now, error, began)
             raise
@@ -133,19 +135,22 @@ class Driver:
             result = await self._work(drive, book, now)
         except Exception:
             await book.lot.quiet(book.prefix)
+            book.raise_interrupt()  # which the body may have caught like any other exception
             raise
         except BaseException:
             await book.lot.quiet(book.prefix, cancel=True)
             raise
         await book.lot.quiet(book.prefix)
+        book.raise_interrupt()
         return result
 
     async def _work(self, drive: Drive, book: Book, now: Pass) -> Any:
         """The body of the target. An outermost run that only waits is left, where nobody waits with it."""
         patience = 0.0 if drive.plan is not None else self._runtime.patience
+        steps = Steps(book, chain=drive.chain, state=now.keeper(drive.target))
         if drive.outer is not None or patience is None:
-            return await drive.target.body(Steps(book, state=now.keeper(drive.target)), now)
-        work = asyncio.ensure_future(drive.target.body(Steps(book, state=now.keeper(drive.target)), now))
+            return await drive.target.body(steps, now)
+        work = asyncio.ensure_future(drive.target.body(steps, now))
         idle = asyncio.ensure_future(book.lot.until_idle(patience))
         try:
             await asyncio.wait({work, idle}, return_when=asyncio.FIRST_COMPLETED)
@@ -156,11 +161,13 @@ class Driver:
                 book.lot.leaving = True
                 work.cancel()
                 await asyncio.wait({work})
+            if book.lot.leaving and book.lot.left:  # whatever the body made of being left: it has not ended
+                if not work.cancelled():
+                    work.exception()
+                raise suspended(book)
             if not work.cancelled():
                 return work.result()
-            if not book.lot.leaving:
-                raise asyncio.CancelledError
-            raise suspended(book)
+            raise asyncio.CancelledError
         except asyncio.CancelledError:
             work.cancel()
             await asyncio.wait({work}, timeout=5)
@@ -170,6 +177,8 @@ class Driver:
 
     def _fresh(self, drive: Drive) -> bool | frozenset[str]:
         runtime = self._runtime
+        if drive.again:
+            return False if isinstance(drive.target.fresh, bool) else drive.target.fresh
         if runtime.mode == "record":  # a cell that asks the same again gets the same, as in replay
             return drive.target.fresh or drive.lineage not in runtime.lineages
         if runtime.mode == "live" and not runtime.settings.cache:

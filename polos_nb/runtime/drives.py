@@ -48,7 +48,8 @@ class Drive:
 
     `outer` is the branch and the record of the step that a nested run hangs on; `above` are fields that say which run
     started one that goes its own way. With a `plan` nothing is executed. `wrote` says afterwards whether there was a
-    write.
+    write. A call that is driven `again` goes on with its newest run, even one that was to be fresh; `freshened` are the
+    steps that it has asked for anew already. `chain` are the writes before it: what is read inside depends on them.
     """
 
     target: Target
@@ -63,8 +64,11 @@ class Drive:
     wrote: bool = False
     lot: Lot = field(default_factory=Lot)
     limit: asyncio.Timeout | None = None
+    again: bool = False
+    freshened: frozenset[str] = frozenset()
+    chain: str = ""
 
     def anew(self) -> Drive:
         """The same call for another pass, into a `Run` of its own."""
         run = Run(self.target.id, conversation_id=self.target.conversation_id)
-        return replace(self, run=run, timeout=None, wrote=False, lot=Lot(), limit=None)
+        return replace(self, run=run, timeout=None, wrote=False, lot=Lot(), limit=None, again=True)

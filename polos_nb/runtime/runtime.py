@@ -82,6 +82,7 @@ class Runtime:
         self.driver = Driver(self)
         self.queues = Queues()
         self.waiting = Waiting(self._again)
+        self.runner: Any = None  # the client that runs started inside this runtime's runs use
         self.on_run: list[Callable[[Run], None]] = []  # told of every outermost run before it is driven
 
     # -- what is where -----------------------------------------------------------------------------
@@ -196,15 +197,22 @@ class Runtime:
         # The identity is taken now, in calling order, not when the task happens to begin.
         place = place or (self.place_of(target) if lineage is None else None)
         inside = ambient.inside.get()
+        around = inside.steps if inside is not None else None
         drive = Drive(
             target=target,
             run=run,
             lineage=lineage or self._lineage(target, place),
             place=place,
             timeout=timeout,
-            outer=inside.outer if inside is not None else None,
+            outer=inside.outer if inside is not None and inside.steps.book.store is self.store else None,
+            plan=around.book.plan if around is not None else None,
+            again=lineage is not None,
+            chain=around.chain if around is not None else "",
         )
         task = self._begin(drive)
+        if around is not None:  # a write inside is one of the code around it, at this place
+            seq = around.book.next_seq()
+            task.add_done_callback(lambda done: around.wrote_inside(seq, drive.lineage) if drive.wrote else None)
         if talk is not None:
             self._talking.add(talk)
             task.add_done_callback(lambda done: self._talking.discard(talk))
@@ -212,10 +220,11 @@ class Runtime:
 
     def _begin(self, drive: Drive) -> asyncio.Task[Any]:
         run = drive.run
-        if self.patience is None and drive.outer is None:
-            announce(run, self.store.location)
-        for listener in self.on_run:
-            listener(run)
+        if drive.plan is None:
+            if self.patience is None and drive.outer is None:
+                announce(run, self.store.location)
+            for listener in self.on_run:
+                listener(run)
         task = asyncio.get_running_loop().create_task(self._driven(drive))
         task.add_done_callback(_retrieved)
         task.add_done_callback(lambda done: run.close())  # also when it was cancelled before it began
@@ -226,10 +235,12 @@ class Runtime:
         return task
 
     async def _driven(self, drive: Drive) -> Any:
+        if self.runner is not None:  # this task's own: what its code starts is kept where this run is
+            ambient.enter(self.runner)
         try:
             return await self.driver.drive(drive)
         except Suspended:
-            if drive.outer is None:
+            if drive.outer is None and drive.plan is None:
                 self.waiting.remember(drive)
             raise
         finally:
@@ -292,7 +303,7 @@ class Runtime:
         self._asked = asked  # a plan is no call: the next one is the one that was planned
         self.conversations.recall(talked)
         with contextlib.suppress(Suspended):
-            await self.driver.drive(drive)
+            await asyncio.create_task(self._driven(drive))  # a task, for what it starts is started in its surroundings
         return report(plan, run.transcript, declaration, self.store, max_steps=self.settings.max_steps)
 
     def _record(self, run_id: str) -> RunRecord:

@@ -169,7 +169,7 @@ def workflow_target(
             state=None if now.state is None else now.state.state,
         )
         # Runs that the body starts without a step belong to this run.
-        inside = ambient.Inside(digest([book.run.lineage, book.run.horizon, "body"]))
+        inside = ambient.Inside(digest([book.run.lineage, book.run.horizon, "body"]), steps)
         token = ambient.inside.set(inside)
         try:
             # A pass must not change what the next one gets.

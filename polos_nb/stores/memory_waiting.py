@@ -86,6 +86,15 @@ class MemoryWaiting:
                 )
             )
 
+    def withdraw_early(self, run_id: str, step_key: str) -> bool:
+        """Delete an early answer; see `Decisions`."""
+        with self._lock:
+            early = self._early(run_id, step_key)
+            for decision in early:
+                del self._decisions[decision.id]
+            self._version += bool(early)
+            return bool(early)
+
     def get_decision(self, decision_id: int) -> DecisionRecord | None:
         """One decision, or None; see `Decisions`."""
         with self._lock:

@@ -99,7 +99,8 @@ class SqliteStore(SqliteWaiting, SqliteCleaning):
         return _first_run(self._file.read(_GET_RUN, (run_number(run_id),)))
 
     def newest_run(self, lineage: str) -> RunRecord | None:
-        """The youngest run of a lineage, or None; see `Store`."""
+        """The youngest run of a lineage, or None; see `Store`. Every pass begins here, so it looks for the file."""
+        self._file.look()
         return _first_run(self._file.read(_NEWEST_RUN, (lineage,)))
 
     def list_runs(
@@ -112,6 +113,7 @@ class SqliteStore(SqliteWaiting, SqliteCleaning):
         limit: int = 50,
     ) -> list[RunRecord]:
         """Runs, newest first; see `Store`."""
+        self._file.look()
         given = {"target_id": target_id, "status": status, "conversation_id": conversation_id}
         where, values = _where({name: value for name, value in given.items() if value is not None})
         sql = f"SELECT {_RUN_COLUMNS} FROM runs{where} ORDER BY id DESC"

@@ -39,6 +39,7 @@ class SqliteFile:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._closed = False
+        self._inode: tuple[int, int] | None = None
         self._changes = 0
         self._seen = 0
         with self._lock, self._explained():
@@ -52,7 +53,17 @@ class SqliteFile:
                 raise StoreError(f"the step store {self.path} was closed: open a new one")
             self._level = "FULL" if self._full else "NORMAL"
             self._connection = _open(self.path, self._level, self._timeout)
+            self._inode = _inode(self.path)
         return self._connection
+
+    def look(self) -> None:
+        """Notice that the file was deleted or replaced while it was open: the next use opens what is there now.
+
+        Otherwise everything would go on in a file that nobody can find, and be lost with the process.
+        """
+        with self._lock:
+            if self._connection is not None and self._inode != _inode(self.path):
+                self._drop()
 
     @contextmanager
     def write(self, *, wait: bool = True) -> Iterator[sqlite3.Connection]:
@@ -165,6 +176,14 @@ class SqliteFile:
             self._lock = threading.RLock()
         else:
             self._lock.release()
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def execute(connection: sqlite3.Connection, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:

@@ -103,6 +103,12 @@ class SqliteWaiting:
             )
             return replace(early, id=_insert(db, "decisions", {**vars(early), "run_id": number}))
 
+    def withdraw_early(self, run_id: str, step_key: str) -> bool:
+        """Delete an early answer; see `Decisions`."""
+        with self._file.write() as db:
+            sql = "DELETE FROM decisions WHERE run_id = ? AND step_key = ? AND step_id IS NULL"
+            return execute(db, sql, (run_number(run_id), step_key)).rowcount > 0
+
     def get_decision(self, decision_id: int) -> DecisionRecord | None:
         """One decision, or None; see `Decisions`."""
         rows = self._file.read(f"{_DECISION} WHERE id = ?", (decision_id,))

@@ -77,6 +77,9 @@ class Decisions(Protocol):
         """Keep an answer to a question that the run has yet to ask; replaces an earlier early answer. If the question
         was asked in the meantime, it answers that."""
 
+    def withdraw_early(self, run_id: str, step_key: str) -> bool:
+        """Delete an early answer that no question has taken. False when there is none."""
+
     def get_decision(self, decision_id: int) -> DecisionRecord | None:
         """One decision, or None."""
 

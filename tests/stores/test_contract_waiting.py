@@ -291,3 +291,14 @@ def test_an_early_answer_to_what_is_asked_by_now_answers_it(store: Store) -> Non
     found = store.answer_early(asked.run_id, "1.ask", '{"approved":true}', "ann")
     assert (found.id, found.status, found.decided_by) == (asked.id, "answered", "ann")
     assert [d.status for d in store.decisions(run_id=asked.run_id)] == ["answered"]
+
+
+def test_an_early_answer_is_withdrawn_only_while_nobody_has_taken_it(store: Store) -> None:
+    """One that a question has taken is a decision."""
+    asked = a_question(store)
+    store.answer_early(asked.run_id, "2.later", "{}")
+    assert store.withdraw_early(asked.run_id, "2.later")
+    assert not store.withdraw_early(asked.run_id, "2.later")
+    assert store.decide(asked.id, answer="{}")
+    assert not store.withdraw_early(asked.run_id, "1.ask")
+    assert [d.status for d in store.decisions(run_id=asked.run_id)] == ["answered"]

@@ -325,3 +325,16 @@ def test_scripts_run_inside_a_transaction() -> None:
     _run_script(db, "CREATE TABLE a (b);\nCREATE TABLE c (d);\n")
     assert db.in_transaction
     db.close()
+
+
+def test_a_deleted_file_is_made_anew(tmp_path: Path) -> None:
+    """What is run next is kept in a file that is there, not in one that nobody can find."""
+    path = tmp_path / "store" / "steps.db"
+    store = SqliteStore(path)
+    assert store.new_run(RunRecord(lineage="l", target_id="t"), expected=None) is not None
+    shutil.rmtree(path.parent)
+    assert store.newest_run("l") is None
+    made = store.new_run(RunRecord(lineage="l", target_id="t"), expected=None)
+    assert made is not None
+    store.close()
+    assert SqliteStore(path).newest_run("l") == made
