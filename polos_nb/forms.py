@@ -100,6 +100,17 @@ class Form:
         """How an answer is written on a line: all fields."""
         return " ".join(one.how() for one in self.fields)
 
+    def flags(self) -> str:
+        """How it is answered on the line of `approve`.
+
+        >>> parse_form({"_form": {"fields": [{"key": "region", "type": "text", "required": True}]}}).flags()
+        '--set region=TEXT'
+        """
+        if not self.fields or self.field("approved") is not None:
+            return "--yes (or --no)"
+        needed = [one for one in self.fields if one.required] or list(self.fields)
+        return " ".join(f"--set {one.how()}" for one in needed)
+
     def check(self, answers: Mapping[str, Any]) -> dict[str, Any]:
         """The answers with their right types, defaults filled in, and everything that is no field as it was given.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from polos_nb.codec import to_plain
 from polos_nb.errors import CodecError
+from polos_nb.forms import parse_form
 from polos_nb.messages import as_text
 from polos_nb.safe_text import (
     Limits,
@@ -111,7 +112,8 @@ def waited_for(run: RunView) -> str:
         what = "an answer" if len(asked) == 1 else f"{len(asked)} answers"
         title = f" ({brief(asked_for(asked[0]), 80)})" if len(asked) == 1 and asked_for(asked[0]) else ""
         step = "" if len(asked) == 1 else " STEP"
-        how = f": %polos approve {run.run_id}{step} --yes or --no" if run.run_id else ""
+        answer = parse_form(asked[0].form).flags() if len(asked) == 1 else "--yes (or --no)"
+        how = f": %polos approve {run.run_id}{step} {answer}" if run.run_id else ""
         return f"{what}{title}{how}, or {AGAIN}"
     kinds = {item.kind for item in steps}
     what = "an event" if "wait_for_event" in kinds else "its time" if "wait" in kinds else "an answer"

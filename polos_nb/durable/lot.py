@@ -47,6 +47,7 @@ class Lot:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.limit: asyncio.Timeout | None = None  # of the outermost run
         self.leaving = False  # the run is being left because it only waits
         self.left: list[Left] = []  # what waited when the run was left
         self._lent: list[tuple[Lent, str]] = []

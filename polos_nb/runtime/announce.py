@@ -31,6 +31,4 @@ def announce(run: Run, location: str) -> None:
 def _how(run_id: str, step: str, location: str, form: Form) -> str:
     if location in ("memory", MEMORY):
         return f"client.resume(None, {run_id!r}, {step!r}, {{...}}) in this process"
-    yes = not form.fields or form.field("approved") is not None
-    answer = "--yes (or --no)" if yes else " ".join(f"--set {field.how()}" for field in form.fields if field.required)
-    return f"polos-nb approve {run_id} '{step}' {answer or '--set KEY=VALUE'}, in another terminal"
+    return f"polos-nb approve {run_id} '{step}' {form.flags()}, in another terminal"

@@ -13,7 +13,7 @@ from polos_nb.agents import DEFAULT_TIMEOUT, AgentRunConfig, as_conversation, as
 from polos_nb.codec import to_plain
 from polos_nb.durable.step_invoke import BatchWorkflowInput
 from polos_nb.durable.step_wait import answer_step
-from polos_nb.errors import DefinitionError, StoreError
+from polos_nb.errors import DefinitionError, RunError, StoreError
 from polos_nb.messages import AgentResult
 from polos_nb.runtime.background import Background, serve
 from polos_nb.runtime.handles import ExecutionHandle, execution_data
@@ -314,6 +314,8 @@ async def waited(run: Run) -> Any:
         run.cancel()
         await asyncio.wait({run.task}, timeout=5)
         raise
+    if run.task.cancelled():  # not by whoever waits here
+        raise RunError(f"run {run.id} was stopped; run it again to go on from there", run_id=run.id)
     return run.task.result()
 
 

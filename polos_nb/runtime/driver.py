@@ -37,6 +37,8 @@ class Driver:
         try:
             async with asyncio.timeout(drive.timeout) as limit:
                 drive.limit = limit
+                if drive.outer is None:
+                    drive.lot.limit = limit
                 return await self._passes(drive)
         except TimeoutError as error:
             if not limit.expired():

@@ -9,8 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from polos_nb.durable.book import Book
 from polos_nb.errors import PolosError, RunError, StepExecutionError, StoreError, Suspended, one_line
+from polos_nb.forms import parse_form
 from polos_nb.messages import AgentResult
 from polos_nb.run_events import RunFinished
 from polos_nb.runtime.cassettes import record_lineages
@@ -104,11 +107,12 @@ def suspended(book: Book) -> Suspended:
     """The error that leaves a run which waits: for people, or for a time or an event."""
     waiting = tuple(book.lot.abandoned)
     run = book.root.run.id
-    asked = [decision.step_key for decision in book.store.decisions(run_id=run, status="waiting")]
+    asked = book.store.decisions(run_id=run, status="waiting")
     if len(asked) == 1:
-        how = f"Answer with %polos approve {run} --yes (or --no; polos-nb approve in a terminal), and it goes on"
+        flags = parse_form(orjson.loads(asked[0].form)).flags()
+        how = f"Answer with %polos approve {run} {flags}, or polos-nb approve in a terminal, and it goes on"
     elif asked:
-        how = f"Answer each with %polos approve {run} STEP --yes (or --no; polos-nb approve in a terminal)"
+        how = f"Answer each with %polos approve {run} STEP, or polos-nb approve in a terminal"
     else:
         how = "It goes on by itself as long as this process lives"
     return Suspended(
@@ -122,7 +126,7 @@ def _ending(drive: Drive, book: Book, error: BaseException) -> tuple[str, str | 
     """The status of a run that did not complete, and its error."""
     lot = book.lot
     if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | GeneratorExit | Suspended):
-        late = drive.limit is not None and drive.limit.expired()
+        late = any(limit is not None and limit.expired() for limit in (drive.limit, lot.limit))
         if isinstance(error, Suspended) or lot.leaving or (late and lot.abandoned):
             return "suspended", None
         if drive.above and not drive.run.stopped:  # nobody stopped it: the loop ends that it was started beside on

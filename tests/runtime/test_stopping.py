@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from polos_nb import Agent, WorkflowContext, workflow
+from polos_nb import Agent, RunError, WorkflowContext, WorkflowTimeoutError, workflow
 from polos_nb.cli import main
 from polos_nb.run_events import TextDelta
 from tests.loopback.server import LoopbackProvider
@@ -90,3 +90,43 @@ def test_a_run_is_stopped_from_another_process(tmp_path: Path) -> None:
     again = CliRunner().invoke(main, ["stop", "r1", "--store", path])
     assert again.exit_code == 1
     assert "r1 is over already: completed" in again.output
+
+
+def test_who_waits_for_a_run_that_is_stopped_elsewhere_hears_it(process: Process) -> None:
+    """A sentence with the run's id, not a bare cancellation."""
+
+    @workflow(id="halted", version=1)
+    async def flow(ctx: WorkflowContext) -> None:
+        await ctx.step.wait_for("long", seconds=20)
+
+    async def halted(client: Any) -> None:
+        task = asyncio.create_task(flow.run(client))
+        async with asyncio.timeout(10):
+            while not client.runtime.store.list_runs(status="running"):
+                await asyncio.sleep(0.01)
+        await client.cancel_execution("r1")
+        with pytest.raises(RunError, match="run r1 was stopped; run it again"):
+            await task
+
+    process.runtime.patience = None
+    process.cell(halted)
+
+
+def test_a_nested_run_waits_when_the_time_of_the_run_around_it_is_up(process: Process) -> None:
+    """Neither is stopped: both go on waiting."""
+
+    @workflow(id="inside", version=1)
+    async def inside(ctx: WorkflowContext) -> None:
+        await ctx.step.suspend("ask")
+
+    @workflow(id="around", version=1)
+    async def around(ctx: WorkflowContext) -> None:
+        await ctx.step.invoke_and_wait("in", inside)
+
+    process.runtime.patience = None
+    with pytest.raises(WorkflowTimeoutError, match="it waits at in/ask"):
+        process.cell(lambda client: around.run(client, timeout=0.2))
+    assert {run.target_id: run.status for run in process.runtime.store.list_runs()} == {
+        "inside": "suspended",
+        "around": "suspended",
+    }
