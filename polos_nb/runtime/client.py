@@ -195,7 +195,10 @@ class PolosClient:
         return execution_data(self._run(execution_id), self.runtime.store)
 
     async def cancel_execution(self, execution_id: str) -> bool:
-        """Stop a run, whichever process drives it. What it finished is kept. False when it is over already."""
+        """Stop a run, whichever process drives it. What it finished is kept. False when it is over already.
+
+        A nested run is stopped together with the run around it.
+        """
         run = self._run(execution_id)
         if run.status not in ("running", "suspended"):
             return False

@@ -179,6 +179,9 @@ def file_version(connection: sqlite3.Connection, location: str) -> int:
             )
         return version
     if application or version or connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        # Another process may have made the tables between these looks; its commit made it ours at the same time.
+        if int(connection.execute("PRAGMA application_id").fetchone()[0]) == APPLICATION_ID:
+            return file_version(connection, location)
         raise StoreError(
             f"{location} is an SQLite database of another program: set POLOS_NB_STORE to a file of its own for polos_nb"
         )
