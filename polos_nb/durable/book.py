@@ -278,7 +278,8 @@ class Book:
             difference = "there is nothing like it"
         else:
             said = self._differences(near, call)
-            said = said or [why or "the input of the run changed"]
+            waits = near.status == "suspended" and near.kind == call.kind
+            said = said or [why or ("it waits for an answer" if waits else "the input of the run changed")]
             difference = f"the nearest is {near.step_key}: " + "; ".join(said)
         step = f"step {call.key} of {self.run.target_id}"
         if self.mode == "replay":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from polos_nb.stores.fields import run_name, run_number
@@ -16,6 +16,7 @@ class MemoryWaiting:
 
     _lock: threading.RLock
     _version: int
+    _known: Callable[[str], int]
 
     def _empty(self) -> None:
         self._decisions: dict[int, DecisionRecord] = {}
@@ -126,9 +127,6 @@ class MemoryWaiting:
         added = replace(decision, id=self._last_decision, run_id=run_name(number))
         self._decisions[added.id] = added
         return added
-
-    def _known(self, run_id: str) -> int:
-        raise NotImplementedError
 
     # -- topics -----------------------------------------------------------------------------------------------------
     def publish(self, events: Sequence[EventRecord]) -> list[EventRecord]:
