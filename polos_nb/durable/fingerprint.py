@@ -44,11 +44,6 @@ def fingerprint(call: StepCall, branch: str) -> str:
     return digest([branch, call.kind, call.name, parts])
 
 
-def extend_chain(chain: str, fingerprint: str) -> str:
-    """The chain of write steps after one more of them."""
-    return digest([chain, fingerprint])
-
-
 def differences(
     old: Mapping[str, Any], new: Mapping[str, Any], text_of: Callable[[str], str | None] = lambda name: None
 ) -> list[str]:

@@ -11,6 +11,7 @@ import orjson
 
 from polos_nb.codec import digest, to_plain
 from polos_nb.durable.fingerprint import StepCall
+from polos_nb.durable.writes import Branch
 from polos_nb.errors import CodecError
 from polos_nb.stores.base import StepRecord
 
@@ -28,6 +29,7 @@ class Slot:
     horizon: int
     redact: Callable[[str], str] = field(repr=False, compare=False)
     chain: str = ""
+    asker: Branch = field(default_factory=lambda: Branch(""), repr=False, compare=False)
     nth: int = 0
 
     # Only steps that execute have a use for the first, and nothing in the others changes while a step is performed.

@@ -17,10 +17,11 @@ from polos_nb.codec import UnknownType, decode, digest, encode
 from polos_nb.durable.asking import Place
 from polos_nb.durable.book import Book
 from polos_nb.durable.doubt import settled
-from polos_nb.durable.fingerprint import StepCall, extend_chain, fingerprint
+from polos_nb.durable.fingerprint import StepCall, fingerprint
 from polos_nb.durable.retry import Retry
 from polos_nb.durable.slots import Answer, Attempt, Slot, StepFailure, as_json, as_shown, changed_record, step_record
 from polos_nb.durable.state import StateKeeper
+from polos_nb.durable.writes import Writes
 from polos_nb.errors import CodecError, LiveCallRefused, StepExecutionError, StepInDoubt, StoreError, one_line
 from polos_nb.messages import Usage
 from polos_nb.run_events import StepFailed, StepFinished, StepStarted
@@ -49,8 +50,7 @@ class Steps:
         self.path = path
         self.outer = outer if outer is not None else book.outer
         self.state = state
-        self._chain = self._base = chain
-        self._writes: dict[int, str] = {}  # the writes of this branch, by their place in the trace
+        self.writes = Writes(chain)
         self.has_written = False
         self._seen: Counter[str] = Counter()
         self._alike: Counter[str] = Counter()
@@ -58,8 +58,8 @@ class Steps:
 
     @property
     def chain(self) -> str:
-        """The chain of `effect="write"` steps asked for so far in this branch; "" for none."""
-        return self._chain
+        """The chain of `effect="write"` steps asked for so far in this branch and task; "" for none."""
+        return self.writes.here().chain
 
     def claim_key(self, key: str) -> None:
         """Take a user's step key. Raises StepExecutionError when this branch has it already."""
@@ -78,6 +78,7 @@ class Steps:
         occurrence = self._seen[mark]
         self._seen[mark] += 1
         run = self.book.run
+        asker = self.writes.here()
         return Slot(
             call=call,
             path=f"{self.path}/{call.key}" if self.path else call.key,
@@ -87,7 +88,8 @@ class Steps:
             lineage=run.lineage,
             horizon=run.horizon,
             redact=self.book.redactor.redact,
-            chain=self._chain,
+            chain=asker.chain,
+            asker=asker,
             nth=self._nth(call, occurrence),
         )
 
@@ -102,23 +104,18 @@ class Steps:
     def wrote(self, slot: Slot) -> None:
         """Note that a write was asked for: steps after it depend on it."""
         self.has_written = self.book.wrote = True
-        self._note_write(slot.seq, slot.fingerprint)
+        slot.asker.note(slot.seq, slot.chain, slot.fingerprint)
 
-    def wrote_inside(self, seq: int, lineage: str) -> None:
-        """Note that there was a write in a run that was started in this branch without a step."""
-        self.has_written = self.book.wrote = True
-        self._note_write(seq, lineage)
+    def asked_here(self) -> Callable[[str], None]:
+        """What notes a write in a run that is started here without a step; it is called with the run's lineage."""
+        branch, place = self.writes.here(), self.book.next_seq()
+        before = branch.chain
 
-    def _note_write(self, seq: int, mark: str) -> None:
-        """Put a write into the chain at the place where it was asked for, whichever of several ended first."""
-        late = bool(self._writes) and seq < max(self._writes)
-        self._writes[seq] = mark
-        if late:
-            self._chain = self._base
-            for place in sorted(self._writes):
-                self._chain = extend_chain(self._chain, self._writes[place])
-        else:
-            self._chain = extend_chain(self._chain, mark)
+        def note(lineage: str) -> None:
+            self.has_written = self.book.wrote = True
+            branch.note(place, before, lineage)
+
+        return note
 
     def inside(self, slot: Slot, record: StepRecord) -> Steps:
         """The steps inside a call: a branch of its own, the same for another version of the same call."""

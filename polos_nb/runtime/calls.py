@@ -182,6 +182,7 @@ class ToolCallStep:
         book, asker = self._steps.book, self._asker
         inner = self._steps.inside(self._slot, attempt.record)
         self._inner.append(inner)
+        inner.writes.adopt()
         ctx = WorkflowContext(
             workflow_id=asker.workflow_id,
             execution_id=book.run.id,

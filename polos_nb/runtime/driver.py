@@ -151,8 +151,8 @@ class Driver:
         patience = 0.0 if drive.plan is not None else self._runtime.patience
         steps = Steps(book, chain=drive.chain, state=now.keeper(drive.target))
         if drive.outer is not None or patience is None:
-            return await drive.target.body(steps, now)
-        work = asyncio.ensure_future(drive.target.body(steps, now))
+            return await _body(drive, steps, now)
+        work = asyncio.ensure_future(_body(drive, steps, now))
         idle = asyncio.ensure_future(book.lot.until_idle(patience))
         try:
             await asyncio.wait({work, idle}, return_when=asyncio.FIRST_COMPLETED)
@@ -238,6 +238,11 @@ class Driver:
         drive.run.emit(run_finished(run, store.trace(run.id)))
         how = "was stopped" if run.status == "cancelled" else f"failed: {run.error}"
         raise RunError(f"run {run.id} {how}, where it was driven; run it again to go on from there", run_id=run.id)
+
+
+async def _body(drive: Drive, steps: Steps, now: Pass) -> Any:
+    steps.writes.adopt()
+    return await drive.target.body(steps, now)
 
 
 def above(outer: Any) -> dict[str, Any]:

@@ -211,8 +211,8 @@ class Runtime:
         )
         task = self._begin(drive)
         if around is not None:  # a write inside is one of the code around it, at this place
-            seq = around.book.next_seq()
-            task.add_done_callback(lambda done: around.wrote_inside(seq, drive.lineage) if drive.wrote else None)
+            note = around.asked_here()
+            task.add_done_callback(lambda done: note(drive.lineage) if drive.wrote else None)
         if talk is not None:
             self._talking.add(talk)
             task.add_done_callback(lambda done: self._talking.discard(talk))

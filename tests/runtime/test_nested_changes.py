@@ -10,6 +10,7 @@ import pytest
 from polos_nb import (
     Agent,
     LiveCallRefused,
+    RunError,
     ScriptedModel,
     StepExecutionError,
     Suspended,
@@ -342,3 +343,87 @@ def test_a_turn_in_another_nested_workflow_follows_the_edited_one(path: str) -> 
 
     assert executed(path, flow("Ann"), conversation_id="c") == "Ann / who?"
     assert executed(path, flow("Bob"), conversation_id="c").endswith("Bob / who?")
+
+
+# -- writes side by side --------------------------------------------------------------------------------------------
+def test_writes_of_branches_beside_each_other_are_not_repeated_in_another_order(process: Process) -> None:
+    """Each branch writes in a nested run, and then by an agent's tool; which is faster differs from pass to pass."""
+    journal: list[str] = []
+    delays: dict[str, float] = {}
+    broken = [True]
+
+    @tool(description="Pay", effect="write", version=1)
+    def pay(who: str) -> str:
+        journal.append(f"pay {who}")
+        return f"paid {who}"
+
+    def agent_of(who: str) -> Agent:
+        return Agent(id=f"payer-{who}", model=once_called(calls(("pay", {"who": who}))), tools=[pay])
+
+    @workflow(id="noting", version=1)
+    async def noting(ctx: WorkflowContext, input: dict) -> None:
+        await asyncio.sleep(delays[input.who])
+        await ctx.step.run("note", lambda: journal.append(f"note {input.who}"), effect="write", version=1)
+
+    @workflow(id="branching", version=1)
+    async def flow(ctx: WorkflowContext) -> Any:
+        async def branch(who: str) -> Any:
+            await ctx.step.invoke_and_wait(f"note-{who}", noting, {"who": who})
+            await asyncio.sleep(delays[who])
+            return (await ctx.step.agent_invoke_and_wait(f"pay-{who}", agent_of(who).with_input("go"))).result
+
+        paid = await asyncio.gather(branch("a"), branch("b"), branch("c"))
+        await ctx.step.invoke_and_wait("last", pay, {"who": "all"})
+        await ctx.step.run("risky", lambda: 1 / 0 if broken else 1, version=1, max_retries=0)
+        return paid
+
+    delays.update(a=0.06, b=0.0, c=0.03)
+    with pytest.raises(RunError):
+        process.cell(lambda client: flow.run(client))
+    once = sorted(journal)
+    assert once == sorted([*(f"{what} {who}" for what in ("note", "pay") for who in "abc"), "pay all"])
+    broken.clear()
+    for times in ({"a": 0.0, "b": 0.06, "c": 0.03}, {"a": 0.03, "b": 0.0, "c": 0.06}, {"a": 0.0, "b": 0.0, "c": 0.0}):
+        delays.update(times)
+        assert process.cell(lambda client: flow.run(client)) == ["done: paid a", "done: paid b", "done: paid c"]
+    assert sorted(journal) == once
+
+
+def test_a_read_after_branches_depends_on_what_they_wrote(process: Process) -> None:
+    """And on what was written before and between them, in whichever task."""
+    reads: list[str] = []
+    texts = {"first": "1", "left": "1", "second": "1"}
+
+    def write(text: str) -> None: ...
+
+    def read() -> int:
+        reads.append("read")
+        return len(reads)
+
+    @workflow(id="reading", version=1)
+    async def flow(ctx: WorkflowContext) -> Any:
+        async def left() -> None:
+            await ctx.step.run("left", write, texts["left"], effect="write", version=1)
+
+        async def looks(key: str) -> Any:
+            return await ctx.step.run(key, read, version=1)
+
+        await ctx.step.run("first", write, texts["first"], effect="write", version=1)
+        await asyncio.gather(left(), looks("beside"))
+        between = await asyncio.gather(looks("after"), looks("after too"))
+        await ctx.step.run("second", write, texts["second"], effect="write", version=1)
+        return [*between, await ctx.step.run("end", read, version=1)]
+
+    def again() -> int:
+        before = len(reads)
+        process.cell(lambda client: flow.run(client))
+        return len(reads) - before
+
+    assert again() == 4
+    assert again() == 0
+    texts["second"] = "2"
+    assert again() == 1
+    texts["left"] = "2"
+    assert again() == 3  # not the one beside it
+    texts["first"] = "2"
+    assert again() == 4
