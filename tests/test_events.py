@@ -251,7 +251,8 @@ async def test_only_a_run_of_the_workflow_is_streamed(client: PolosClient) -> No
 
 
 @pytest.mark.parametrize("module", [events, schedules])
-def test_the_examples_in_the_docstrings_run(module: Any) -> None:
+def test_the_examples_in_the_docstrings_run(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the modules show is what happens."""
+    monkeypatch.setattr("builtins._", None, raising=False)  # where doctest leaves its last value, which IPython minds
     assert doctest.testmod(module).failed == 0
     assert doctest.testmod(module).attempted > 3

@@ -142,10 +142,9 @@ def drive(folder: str, name: str = "driver", fails: bool = False) -> None:
     async def main() -> Any:
         try:
             return ["returned", await slow(folder, fails).run(client_in(folder), timeout=None)]
-        except asyncio.CancelledError:
-            return ["cancelled", None]
         except Exception as error:
-            return ["failed", str(error)]
+            stopped = "was stopped; run it again" in str(error)
+            return ["cancelled" if stopped else "failed", str(error)]
 
     found = asyncio.run(main())
     write(folder, f"ended-{name}", [*found, time.time()])
