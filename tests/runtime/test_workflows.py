@@ -46,6 +46,14 @@ def counting(name: str, journal: list[str]) -> Any:
     return Agent(id=name, model=ScriptedModel(script))
 
 
+class Generating:
+    def __init__(self, ctx: Any) -> None: ...
+
+
+async def generating(ctx: Any) -> Any:
+    yield 1
+
+
 # -- declaring ------------------------------------------------------------------------------------------------------
 def test_a_workflow_is_found_by_its_id() -> None:
     """The registry has workflows, agents and tools; a later declaration of an id replaces the earlier one."""
@@ -69,6 +77,9 @@ def test_a_workflow_is_found_by_its_id() -> None:
     [
         (lambda: workflow(lambda: 1), "takes no context"),
         (lambda: workflow(id=" ")(lambda ctx: 1), "is not a name"),
+        (lambda: workflow(Generating), "is a class"),
+        (lambda: workflow(generating), "yield"),
+        (lambda: workflow(id="w", schedule="every day")(lambda ctx: 1), "is not a cron line"),
         (lambda: workflow(id="w", on_start=[print])(lambda ctx: 1), "on_start= is not in this version"),
         (lambda: workflow(id="w", state_shema=int)(lambda ctx: 1), "did you mean state_schema="),
         (lambda: workflow(id="w", state_schema=int)(lambda ctx: 1), "is not a WorkflowState class"),
