@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from polos_nb.stores.base import BLOB_BYTES, Store
+from polos_nb.stores.base import BLOB_BYTES, RunRecord, Store
 from polos_nb.stores.cleaning import LAPSED
 from polos_nb.stores.sqlite import SqliteStore
 from polos_nb.stores.waiting import DecisionRecord
@@ -111,6 +111,9 @@ def test_a_busy_file_is_made_smaller_another_time(tmp_path: Path) -> None:
     """While another process writes, giving back space is left for later and is no error."""
     store, other = SqliteStore(tmp_path / "steps.db"), SqliteStore(tmp_path / "steps.db")
     with other._file.write():
+        before = store._file.size()
         store._file.shrink()
+        assert store._file.size() == before
+    assert store.new_run(RunRecord(lineage="l", target_id="t"), expected=None) is not None
     store.close()
     other.close()
