@@ -206,6 +206,8 @@ class WaitSteps(StepBase):
         slot = self._claimed(StepCall(key=step_key, kind="resume", name=step_key, parts=parts, request=dict(parts)))
 
         async def execute(attempt: Attempt) -> None:
+            if self._steps.book.store.get_run(suspend_execution_id) is None:
+                raise StepExecutionError(f"there is no run {suspend_execution_id} to answer", step_key=slot.path)
             answer_step(self._steps.book.store, suspend_execution_id, suspend_step_key, plain, by="workflow")
 
         await self._performed(slot, execute)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
@@ -91,8 +92,9 @@ class Runner:
                 painter.tick()
         except asyncio.CancelledError:
             run.cancel()
-            if run.task is not None:
-                await asyncio.wait({run.task}, timeout=_STOP)
+            with contextlib.suppress(asyncio.CancelledError):  # a second Stop waits for nothing
+                if run.task is not None:
+                    await asyncio.wait({run.task}, timeout=_STOP)
             painter.end()
             raise stopped(run.id) from None
         finally:
@@ -119,7 +121,8 @@ class Runner:
             future.result()
         except KeyboardInterrupt:
             run.cancel()
-            concurrent.futures.wait([future], timeout=_STOP)
+            with contextlib.suppress(KeyboardInterrupt):  # a second Stop waits for nothing
+                concurrent.futures.wait([future], timeout=_STOP)
             painter.end()
             raise stopped(run.id) from None
         finally:

@@ -157,6 +157,34 @@ def test_stopping_keeps_what_is_finished(shell: Any) -> None:
     assert session.runtime.store.list_runs(limit=1)[0].status == "cancelled"
 
 
+def test_stopping_twice_ends_the_cell_at_once(shell: Any) -> None:
+    """A body that will not end is not waited for a second time; the cell still says how to go on."""
+    shell.ok(
+        "import asyncio\nfrom polos_nb import workflow\nasked = []\n@workflow\nasync def stubborn(ctx):\n"
+        "    try:\n        await asyncio.sleep(60)\n"
+        "    except asyncio.CancelledError:\n        asked.append(1)\n        await asyncio.sleep(60)"
+    )
+    session = shell.ip._polos_nb
+
+    async def stop() -> float:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(20):
+            task = asyncio.ensure_future(session.run_cell("stubborn --render static", ""))
+            while not session.runtime.busy:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            task.cancel()
+            while not shell.ns["asked"]:
+                await asyncio.sleep(0.01)
+            began = loop.time()
+            task.cancel()
+            with pytest.raises(RunError, match="run the cell again"):
+                await task
+        return loop.time() - began
+
+    assert asyncio.run(stop()) < 4  # less than what one Stop waits
+
+
 @pytest.mark.kernel
 def test_in_a_kernel_the_output_is_live_and_then_static(tmp_path: Path) -> None:
     """Watched: one display at once and updates of it; pasted scripts run; unwatched: one display only."""
