@@ -13,13 +13,14 @@ import click
 
 from polos_nb.errors import ConfigurationError, PolosError, StoreError
 from polos_nb.reports import answers, pages
-from polos_nb.reports.answers import login_name, pairs_of
+from polos_nb.reports.answers import approval_values, login_name, pairs_of, revoked
 from polos_nb.reports.collect import collect, parse_age, parse_size
 from polos_nb.reports.diff import diff
 from polos_nb.reports.export import FORMATS, export_jsonl, export_markdown, write_file
 from polos_nb.reports.facts import as_json
-from polos_nb.reports.runs import STATUSES, find_run, list_runs, list_waiting, one_run, one_step
+from polos_nb.reports.runs import STATUSES, find_run, list_rules, list_runs, list_waiting, one_run, one_step
 from polos_nb.reports.why import why
+from polos_nb.runtime.always import SCOPES
 from polos_nb.safe_text import visible
 from polos_nb.settings import MEMORY, Settings
 from polos_nb.stores.base import Store
@@ -211,6 +212,14 @@ def export(run: tuple[str, ...], kind: str, output: str | None, path: str | None
 @click.option("--yes/--no", "yes", default=None, help="Approve, or reject.")
 @click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Fill in a field of the form.")
 @click.option("--feedback", metavar="TEXT", help="What to tell the run beside yes or no.")
+@click.option("--args", "arguments", metavar="JSON", help="With --yes: call the tool with these arguments instead.")
+@click.option(
+    "--always",
+    type=click.Choice(SCOPES),
+    help="With --yes: in this run approve every call of the tool, or those with the same arguments, without asking.",
+)
+@click.option("--rules", "listed", is_flag=True, help="List what is always approved in the run.")
+@click.option("--revoke", metavar="ID", help="Take such a rule back.")
 @click.option("--by", metavar="NAME", help="Who decides. Default: your login name.")
 @json_option
 @store_option
@@ -221,6 +230,10 @@ def approve(
     yes: bool | None,
     pairs: tuple[str, ...],
     feedback: str | None,
+    arguments: str | None,
+    always: str | None,
+    listed: bool,
+    revoke: str | None,
     by: str | None,
     as_data: bool,
     path: str | None,
@@ -231,9 +244,20 @@ def approve(
     is alive; else when its cell is executed again.
 
     Example: polos-nb approve r12 approve_refund --no --feedback "too much"
+
+    \b
+    polos-nb approve r12 --yes --args '{"order": 7, "amount": 3}'
+    polos-nb approve r12 --yes --always tool
+    polos-nb approve r12 --rules
     """
+    if listed or revoke is not None:
+        if step is not None or pairs or any(given is not None for given in (yes, feedback, arguments, always)):
+            raise click.UsageError("--rules and --revoke stand alone: polos-nb approve RUN --revoke ID")
+        with opened(path) as store:
+            _rules(store, run, revoke, as_data)
+        return
     try:
-        values = pairs_of(pairs)
+        values = approval_values(pairs_of(pairs), arguments, always)
     except ConfigurationError as error:
         raise click.BadParameter(str(error), param_hint="--set") from error
     with opened(path) as store:
@@ -246,6 +270,15 @@ def approve(
         click.echo(done.sentence(), err=done.state == "already")
     if done.state == "already":
         sys.exit(1)
+
+
+def _rules(store: Store, run: str, revoke: str | None, as_data: bool) -> None:
+    """Take a rule of a run back, or list them."""
+    if revoke is not None:
+        click.echo(revoked(store, run, revoke))
+        return
+    facts = list_rules(store, run)
+    _print(facts, pages.rules_page(facts, find_run(store, run).id, _ME), as_data)
 
 
 @click.command()

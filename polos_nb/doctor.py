@@ -14,11 +14,11 @@ from typing import Literal
 from polos_nb import __version__
 from polos_nb.errors import PolosError
 from polos_nb.models.providers import PROVIDERS, key_for
+from polos_nb.notebook.kernel_compat import click_support
 from polos_nb.settings import MEMORY, Settings
 from polos_nb.stores.sqlite import SqliteStore
 
 _DOCKER_SOCKET = "unix:///var/run/docker.sock"
-NATIVE_CLICKS = (7, 4)  # the first ipykernel that hears clicks while a cell waits
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,12 @@ def _packages() -> list[Finding]:
 
 
 def _clicks() -> Finding:
-    version = _version("ipykernel") or "0"
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    if numbers >= NATIVE_CLICKS:
-        return Finding("kernel", "ok", "hears the front end while a cell waits (ipykernel 7.4 or newer)")
-    return Finding("kernel", "info", f"ipykernel {version} is deaf while a cell waits; 7.4 or newer is recommended")
+    mode, why = click_support()
+    how = {
+        "inline": "approvals: a cell waits for the click (inline).",
+        "suspend": "approvals: the cell ends, and its run goes on after the click (suspend).",
+    }
+    return Finding("kernel", "ok" if mode == "inline" else "info", f"{how[mode]} {why}")
 
 
 def _providers() -> list[Finding]:

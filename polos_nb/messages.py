@@ -73,7 +73,10 @@ class Message(BaseModel):
 
 
 class ToolResult(BaseModel):
-    """What a tool call gave: `result` when `status` is "completed", `error` when it is "failed"."""
+    """What a tool call gave: `result` when `status` is "completed", `error` when it is "failed".
+
+    `arguments` are those that the tool was called with where a person changed the model's; else None.
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -84,6 +87,7 @@ class ToolResult(BaseModel):
     error: str | None = None
     tool_call_id: str | None = None
     tool_call_call_id: str | None = None
+    arguments: dict[str, Any] | None = None
 
 
 class Step(BaseModel):

@@ -37,7 +37,7 @@ _PLACE = re.compile(r"\[\d+\]")
 class Transcript(RunView):
     """A run, folded from events one at a time; live events and those of a replay give the same transcript.
 
-    Only `run_id`, durations, `cached`, `resumed`, `replayed`, `why` and `cost` differ; see `volatile`.
+    Only `run_id`, times, `cached`, `resumed`, `replayed`, `why`, `cost` and who decided differ; see `volatile`.
 
         transcript = Transcript()
         for event in events:
@@ -86,7 +86,9 @@ class Transcript(RunView):
 
     def _finish(self, event: RunFinished) -> None:
         self.status, self.result, self.error = event.status, event.result, event.error
-        self.stop_reason, self.usage, self.seconds = event.stop_reason, event.usage, event.seconds
+        self.stop_reason, self.seconds = event.stop_reason, event.seconds
+        if event.status == "completed":  # else what the steps used is what is known
+            self.usage = event.usage
         for item in self.walk():
             if item.open:
                 item.state = "waiting" if event.status == "suspended" and waits(item) else "stopped"
@@ -107,6 +109,7 @@ class Transcript(RunView):
         elif isinstance(event, StepFailed):
             item.state = "failed" if event.retry_in is None else "retrying"
             item.error, item.seconds, item.why = event.error, event.seconds, event.why or item.why
+            item.attempts, item.retry_in = event.attempt, event.retry_in
             _take_request(item, event.request)
         elif isinstance(event, StepSuspended | StepResumed):
             _wait(item, event)
@@ -188,7 +191,7 @@ def _new_item(event: StepEvent, step_type: str) -> Item:
 
 def _take_request(item: Item, request: dict[str, Any]) -> None:
     if isinstance(item, ToolItem) and "arguments" in request:
-        item.arguments = request["arguments"]
+        item.arguments, item.asked = request["arguments"], request.get("asked")
     elif isinstance(item, AnswerItem):
         item.model = str(request.get("model") or item.model)
     elif isinstance(item, RunItem):
@@ -202,6 +205,8 @@ def _take_request(item: Item, request: dict[str, Any]) -> None:
 def _wait(item: Item, event: StepSuspended | StepResumed) -> None:
     if isinstance(event, StepResumed):
         item.state = "running"
+        if isinstance(item, StepItem):
+            item.answer, item.decided_by, item.decided_at = event.answer, event.decided_by, event.at or None
         return
     item.state = "waiting"
     if isinstance(item, StepItem):
@@ -210,6 +215,7 @@ def _wait(item: Item, event: StepSuspended | StepResumed) -> None:
 
 def _begin(item: Item, event: StepStarted) -> None:
     item.state, item.error, item.cached, item.why = "running", None, False, event.why
+    item.at, item.attempts, item.retry_in = event.at or None, 1, None
     item.name = event.name or item.name
     _take_request(item, event.request)
     if isinstance(item, AnswerItem):
@@ -219,6 +225,9 @@ def _begin(item: Item, event: StepStarted) -> None:
 def _complete(item: Item, event: StepFinished) -> None:
     item.state, item.error, item.cached, item.seconds = "done", None, event.cached, event.seconds
     item.name, item.why = event.name or item.name, event.why or item.why
+    item.attempts, item.retry_in = event.attempts, None
+    if item.at is None and not event.cached and event.at and event.seconds is not None:
+        item.at = event.at - event.seconds
     _take_request(item, event.request)
     if isinstance(item, AnswerItem):
         said = event.output if isinstance(event.output, dict) else {"text": event.output}
@@ -229,6 +238,8 @@ def _complete(item: Item, event: StepFinished) -> None:
         item.result = event.output
     elif isinstance(item, StepItem | RunItem):
         item.output = event.output
+        if isinstance(item, StepItem) and item.kind == "approval" and item.answer is None:
+            item.answer = event.output  # of an earlier run: who gave it is known to the store
 
 
 def _call(entry: dict[str, Any]) -> Call:

@@ -15,7 +15,11 @@ ItemState = Literal["running", "waiting", "done", "failed", "retrying", "stopped
 
 @dataclass(kw_only=True)
 class Item:
-    """One step as a reader sees it. `seconds` is how long it took when it was executed, None while unknown."""
+    """One step as a reader sees it. `seconds` is how long it took when it was executed, None while unknown.
+
+    `at` is when it began in this run, in seconds since 1970, None for what answered from the store. `attempts` were
+    made so far; after a failed one the next is made in `retry_in` seconds.
+    """
 
     step_key: str
     name: str = ""
@@ -25,6 +29,9 @@ class Item:
     error: str | None = None
     seconds: float | None = None
     why: str = ""
+    at: float | None = None
+    attempts: int = 1
+    retry_in: float | None = None
     children: list[Item] = field(default_factory=list)
 
     @property
@@ -63,9 +70,13 @@ class AnswerItem(Item):
 
 @dataclass(kw_only=True)
 class ToolItem(Item):
-    """One tool call. `arguments` and `result` are plain JSON data."""
+    """One tool call. `arguments` and `result` are plain JSON data.
+
+    `asked` are the arguments that the model wrote, where a person changed them to `arguments`; else None.
+    """
 
     arguments: Any = None
+    asked: Any = None
     result: Any = None
 
 
@@ -74,7 +85,8 @@ class StepItem(Item):
     """One `ctx.step` call. `kind` is "run", "now", "wait_for_event", ...; `output` is plain JSON data.
 
     A step that waits has a `form` (with the id of its `decision`, and its `path` from the outermost run), or waits
-    `until` a time in seconds since 1970, or for neither, if for an event.
+    `until` a time in seconds since 1970, or for neither, if for an event. Once it was answered, `answer` is what it
+    was given, `decided_by` whom ("" for unknown), and `decided_at` when, in seconds since 1970.
     """
 
     kind: str = "run"
@@ -83,6 +95,9 @@ class StepItem(Item):
     decision: int = 0
     path: str = ""
     until: float | None = None
+    answer: Any = None
+    decided_by: str = ""
+    decided_at: float | None = None
 
 
 @dataclass(kw_only=True)
@@ -123,6 +138,13 @@ class GroupItem(Item):
         else:
             self.state = "running" if self.total > len(self.children) else "done"
         self.cached = not self._cached[False]
+
+    def counts(self) -> Counter[str]:
+        """How many children are in each state, and how many of them were "cached"."""
+        if len(self._seen) != len(self.children):
+            states = Counter[str](item.state for item in self.children)
+            return states + Counter(cached=sum(item.cached for item in self.children))
+        return self._states + Counter(cached=self._cached[True])
 
     def forget(self) -> None:
         """Count all children at the next event: they were changed together."""

@@ -16,7 +16,7 @@ def in_call_order(siblings: list[Item]) -> None:
     answer, group = siblings[last], siblings[last + 1 :]
     assert isinstance(answer, AnswerItem)
     tools = sorted((item for item in group if isinstance(item, ToolItem)), key=lambda i: _natural(i.step_key))
-    said = {tool.step_key: json_text(tool.arguments) for tool in tools}
+    said = {tool.step_key: json_text(tool.arguments if tool.asked is None else tool.asked) for tool in tools}
     order: list[Item] = []
     for call in answer.tool_calls:
         named = [tool for tool in tools if tool.name == call.name]

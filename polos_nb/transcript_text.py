@@ -9,6 +9,7 @@ from typing import Any
 from polos_nb.codec import to_plain
 from polos_nb.errors import CodecError
 from polos_nb.forms import parse_form
+from polos_nb.images import without_images
 from polos_nb.messages import as_text
 from polos_nb.safe_text import (
     Limits,
@@ -176,7 +177,7 @@ def outcome(run: RunView, item: Item, limits: Limits) -> str:
     if item.state == "done" and isinstance(item, StepItem) and item.kind == "wait":
         return "done"
     if item.state == "done":
-        return brief(value_text(plain(shown_value(item))), limits.value)
+        return brief(value_text(without_images(plain(shown_value(item)))), limits.value)
     if item.state == "waiting" and isinstance(item, StepItem):
         return "waiting" + (f": {brief(title, limits.value)}" if (title := asked_for(item)) else "")
     states = {"retrying": "failed, trying again", "stopped": "stopped", "waiting": "waiting"}
@@ -259,6 +260,7 @@ def plain_answer(value: Any, limits: Limits) -> str:
     """An answer as plain text: a text as it is, data as columns or JSON."""
     if value is None:
         return ""
+    value = without_images(value)
     table = None if isinstance(value, str) else table_of(value, limits)
     if table is None:
         text = value if isinstance(value, str) else json_text(value, indent=2)
@@ -308,6 +310,7 @@ def markdown_answer(value: Any, limits: Limits, *, is_markdown: bool = True) -> 
     """An answer as Markdown: a model's text as it is but without raw HTML, data as a table or JSON."""
     if value is None:
         return ""
+    value = without_images(value)
     table = None if isinstance(value, str) else table_of(value, limits)
     if table is not None:
         return _markdown_table(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -14,9 +15,12 @@ from polos_nb.run_events import (
     ReasoningDelta,
     RunFinished,
     RunStarted,
+    StepEvent,
     StepFailed,
     StepFinished,
+    StepResumed,
     StepStarted,
+    StepSuspended,
     StreamStarted,
     TextDelta,
     ToolCallRequested,
@@ -285,3 +289,55 @@ def test_a_long_run_is_folded_step_by_step(monkeypatch: pytest.MonkeyPatch) -> N
     for number in range(2000):
         transcript.add(StepFinished(run_id="r1", step_key=f"m[{number}]", name="m", cached=True))
     assert looks == 2000
+
+
+def test_items_know_when_they_began_and_how_often_they_were_tried() -> None:
+    """Of a start, else of an end that says how long it took; nothing of what answered from the store."""
+    begun = folded([tool(StepStarted, "r1", 1)]).items[0]
+    assert (begun.at, begun.attempts, begun.retry_in) == (1.5, 1, None)
+    ended = folded([tool(StepFinished, "r1", 1, output=1, seconds=0.5, attempts=3)]).items[0]
+    assert (ended.at, ended.attempts) == (1.0, 3)
+    cached = folded([tool(StepFinished, "r1", 1, output=1, seconds=0.5, cached=True)]).items[0]
+    assert cached.at is None
+    failing = folded([tool(StepStarted, "r1", 1), tool(StepFailed, "r1", 1, error="503", attempt=2, retry_in=4.0)])
+    assert (failing.items[0].at, failing.items[0].attempts, failing.items[0].retry_in) == (1.5, 2, 4.0)
+    failing.add(tool(StepFinished, "r1", 1, output=1, attempts=3))
+    assert (failing.items[0].attempts, failing.items[0].retry_in) == (3, None)
+
+
+def test_who_answered_is_known_and_never_in_a_rendering() -> None:
+    """Answer, name and time are on the item; the texts are those of a replay, which has none of them."""
+    about = {**head("r1"), "step_key": "1.approve_pay", "step_type": "approval", "name": "pay"}
+    given = {"approved": True, "arguments": {"amount": 2}}
+    live = folded(
+        [
+            StepStarted(**about, at=1.0),
+            StepSuspended(**about, at=1.0, form={"_form": {"title": "Pay?"}}, decision=7, path="1.approve_pay"),
+            StepResumed(**about, at=99.0, answer=given, decided_by="ada"),
+            StepFinished(**about, at=99.0, output=given, seconds=98.0),
+        ]
+    )
+    (item,) = live.items
+    assert isinstance(item, StepItem)
+    assert (item.answer, item.decided_by, item.decided_at, item.at) == (given, "ada", 99.0, 1.0)
+    replay = folded([StepFinished(**about, at=500.0, output=given, cached=True)])
+    (again,) = replay.items
+    assert isinstance(again, StepItem)
+    assert (again.answer, again.decided_by, again.decided_at) == (given, "", None)
+    assert live.to_text() == replay.to_text()
+    assert live.to_markdown() == replay.to_markdown()
+
+
+def test_calls_that_a_person_changed_stay_in_the_order_of_the_calls() -> None:
+    """They are told apart by what the model asked for, not by what was used."""
+    events = live_events(order=(0, 1))
+    turned = [
+        replace(event, request={"arguments": {"city": CITIES[1 - n]}, "asked": {"city": CITIES[n]}})
+        if isinstance(event, StepStarted | StepFinished) and event.step_key == f"1.get_weather[{n}]"
+        else event
+        for event in events
+        for n in [int(event.step_key[14]) if isinstance(event, StepEvent) and "get_weather" in event.step_key else 0]
+    ]
+    tools = [item for item in folded(turned).items if isinstance(item, ToolItem)]
+    assert [item.step_key for item in tools] == ["1.get_weather[0]", "1.get_weather[1]"]
+    assert [item.arguments["city"] for item in tools] == [CITIES[1], CITIES[0]]

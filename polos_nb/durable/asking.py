@@ -24,11 +24,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked: `form` is JSON data with the form and what is shown beside it; `kind` as in `DecisionRecord`."""
+    """What is asked: `form` is JSON data with the form and what is shown beside it; `kind` as in `DecisionRecord`.
+
+    `check` raises ConfigurationError for an early answer that is none. `settle` may answer the question in a person's
+    place, by a rule that they made: it returns the decision as it is then.
+    """
 
     kind: str
     form: dict[str, Any]
     timeout: float | None = None
+    check: Callable[[dict[str, Any]], None] | None = None
+    settle: Callable[[DecisionRecord], DecisionRecord] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +51,9 @@ class Place:
     in_doubt: bool = False
 
 
-async def parked(book: Book, place: Place, ready: Callable[[], T | None], *, until: float | None = None) -> T:
+async def parked(
+    book: Book, place: Place, ready: Callable[[], T | None], *, until: float | None = None, asks: bool = False
+) -> T:
     """Wait until `ready()` gives something; it is asked when the store has changed, and when `until` has come.
 
     The steps around are marked as waiting: a process that ends now leaves no write in doubt.
@@ -55,7 +63,7 @@ async def parked(book: Book, place: Place, ready: Callable[[], T | None], *, unt
         outer.store.finish_step(record.id, status="suspended")
     if not place.in_doubt:
         book.store.finish_step(place.record.id, status="suspended")
-    with book.lot.parked(book.prefix + place.path, math.inf if until is None else until, ready):
+    with book.lot.parked(book.prefix + place.path, math.inf if until is None else until, ready, asks=asks):
         seen: int | None = None
         while True:
             if book.lot.leaving:  # a nested run on another loop is left with the run around it
@@ -95,6 +103,8 @@ async def decided(book: Book, place: Place, question: Question) -> DecisionRecor
     )
     if decision.status == "waiting":
         _withdraw_older(book, decision)
+        decision = decision if question.settle is None else question.settle(decision)
+    if decision.status == "waiting":
         place.tell(
             StepSuspended,
             form=orjson.loads(decision.form),
@@ -102,7 +112,7 @@ async def decided(book: Book, place: Place, question: Question) -> DecisionRecor
             path=decision.step_key,
             until=decision.expires_at,
         )
-        decision = await parked(book, place, lambda: _answered(book, decision), until=decision.expires_at)
+        decision = await parked(book, place, lambda: _answered(book, decision), until=decision.expires_at, asks=True)
     if decision.status != "answered":
         waited = "" if decision.expires_at is None else f" within {decision.expires_at - decision.created_at:g} s"
         raise StepExecutionError(f"nobody answered{waited}", step_key=place.path)
@@ -117,8 +127,11 @@ def _drop_unfit(book: Book, path: str, question: Question) -> None:
         if early.step_key != path or early.step_id is not None:
             continue
         answer = orjson.loads(early.answer or "null")
+        answer = answer if isinstance(answer, dict) else {"value": answer}
         try:
-            parse_form(question.form).check(answer if isinstance(answer, dict) else {"value": answer})
+            parse_form(question.form).check(answer)
+            if question.check is not None:
+                question.check(answer)
         except ConfigurationError:
             book.store.withdraw_early(run_id, path)
 

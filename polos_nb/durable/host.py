@@ -23,12 +23,9 @@ class Child(Protocol):
         """Drive it to its end."""
 
     @property
-    def run_id(self) -> str:
-        """The nested run, once it is known; "" for a tool, which needs none."""
-
-    @property
-    def lineage(self) -> str:
-        """The lineage of the nested run, likewise."""
+    def noted(self) -> dict[str, Any]:
+        """What is only known of it at its end, for the step's request: the nested run with its lineage, or the
+        arguments that a person has changed a tool's to."""
 
     @property
     def usage(self) -> Usage | None:

@@ -54,6 +54,7 @@ class Lot:
         self._executing: Counter[str] = Counter()
         self._tasks: dict[str, asyncio.Task[Any] | None] = {}
         self._parked: dict[str, float] = {}
+        self._asking: Counter[str] = Counter()
         self._changes = 0
         self._wakers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
@@ -77,13 +78,16 @@ class Lot:
                 self._wake()
 
     @contextmanager
-    def parked(self, path: str, until: float = math.inf, ready: Callable[[], Any] = lambda: None) -> Iterator[None]:
+    def parked(
+        self, path: str, until: float = math.inf, ready: Callable[[], Any] = lambda: None, *, asks: bool = False
+    ) -> Iterator[None]:
         """The step at `path` waits as long as the block runs, at most until a time in seconds since 1970.
 
-        `ready()` gives something, or raises, when it need not wait any more.
+        `ready()` gives something, or raises, when it need not wait any more. `asks`: it waits for a person.
         """
         with self._lock:
             self._parked[path] = until
+            self._asking[path] += asks
             self._changes += 1
         self._wake()
         try:
@@ -94,6 +98,7 @@ class Lot:
         finally:
             with self._lock:
                 self._parked.pop(path, None)
+                self._asking[path] -= asks
                 self._changes += 1
 
     def lend(self, turn: Lent, below: str) -> None:
@@ -135,6 +140,12 @@ class Lot:
     def abandoned(self) -> list[str]:
         """The paths of the steps that waited when the run was left."""
         return [left.path for left in self.left]
+
+    @property
+    def asking(self) -> bool:
+        """Whether a step waits for a person."""
+        with self._lock:
+            return any(self._asking.values())
 
     @property
     def waiting(self) -> list[str]:

@@ -49,6 +49,13 @@ class Slot:
         shown: dict[str, Any] = orjson.loads(self.request_text)
         return shown
 
+    def shown(self, record: StepRecord) -> dict[str, Any]:
+        """What is shown of the call once it has its answer: with the arguments that a person has changed, if any."""
+        if '"asked"' not in record.request:
+            return self.request
+        shown: dict[str, Any] = orjson.loads(record.request)
+        return shown
+
 
 @dataclass(frozen=True)
 class Attempt:

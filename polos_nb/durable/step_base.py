@@ -48,7 +48,7 @@ class StepBase:
             usage_of=lambda value: child.usage,
             wrote=lambda: child.wrote,
             descends=child.kind != "tool",
-            afterwards=lambda: {"run": child.run_id, "lineage": child.lineage} if child.run_id else {},
+            afterwards=lambda: child.noted,
         )
         if answer.record.effect == "write":
             self._steps.wrote(slot)

@@ -121,7 +121,8 @@ class Steps:
         """The steps inside a call: a branch of its own, the same for another version of the same call."""
         call = slot.call
         # The writes before it are no part of it: branches of a gather in another order would repeat the writes inside.
-        identity = digest([self.branch, call.kind, call.name, call.parts.get("arguments"), slot.nth])
+        changed = [call.parts["asked"]] if "asked" in call.parts else []  # two calls may be changed into the same one
+        identity = digest([self.branch, call.kind, call.name, call.parts.get("arguments"), slot.nth, *changed])
         return Steps(self.book, branch=identity, path=slot.path, chain=slot.chain, outer=(self, record))
 
     def uses(self, versions: Mapping[str, str]) -> None:
@@ -302,7 +303,7 @@ class Steps:
         self.tell(
             StepFinished,
             slot,
-            request=slot.request,
+            request=slot.shown(record),
             output=as_shown(value, record.output),
             cached=cached,
             usage=usage,

@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 
 from polos_nb.errors import ConfigurationError
 
+RENDERERS = ("auto", "widget", "live", "static", "plain")
+
 _STEP = re.compile(r"\d+\.[^\s\"']+$")
 _ALL = "*"
 
@@ -254,7 +256,7 @@ def run_parser() -> Parser:
     add("-s", "--session", "--conversation", metavar="ID", help="the conversation it belongs to; new starts one")
     add("--fresh", nargs="?", action="append", metavar="STEP", help="execute again: all, or --fresh=STEP")
     add("--timeout", type=float, metavar="S", help="seconds for the whole run")
-    add("--render", choices=["auto", "live", "static", "plain"], help="how the run is shown")
+    add("--render", choices=RENDERERS, help="how the run is shown")
     add("--input", metavar="EXPR", help="the input or payload: a Python expression")
     add("-n", "--dry-run", action="store_true", help="say what would be executed and what it would cost; run nothing")
     add("-q", "--quiet", action="store_true", help="show nothing")

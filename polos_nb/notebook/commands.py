@@ -32,6 +32,7 @@ class Verb(NamedTuple):
 VERBS: dict[str, Verb] = {
     "runs": Verb("what was run, newest first", commands_runs.RUNS, commands_runs.runs),
     "show": Verb("one run: its steps, and the runs they started", commands_runs.SHOW, commands_runs.show, runs=1),
+    "cost": Verb("what a run has cost, answer by answer", commands_reports.COST, commands_reports.cost, runs=1),
     "why": Verb("why each step was executed: what changed", commands_reports.WHY, commands_reports.why, runs=1),
     "diff": Verb("two runs side by side", commands_reports.DIFF, commands_reports.diff, runs=2),
     "plan": Verb("what a run would execute and cost, before it runs", commands_again.PLAN, commands_again.plan),
@@ -77,6 +78,7 @@ def overview() -> Shown:
         ("%%polos_tool", "define a tool; the body is one Python function"),
         ("%%polos_workflow", "define a durable workflow; the body is one Python function"),
         ('%polos_run AGENT "prompt"', "run an agent or a workflow; %%polos_run takes the prompt as its body"),
+        ("%polos_chat AGENT", "chat with an agent in the output of a cell"),
         *((f"%polos {name}", verb.says) for name, verb in VERBS.items()),
     ]
     return Shown("polos_nb", (), rows, note="Each takes -h.")

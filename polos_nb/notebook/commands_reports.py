@@ -1,4 +1,4 @@
-"""`%polos why`, `diff` and `export`: what changed between runs, and runs as files."""
+"""`%polos why`, `diff`, `cost` and `export`: what changed between runs, what they cost, and runs as files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from polos_nb.notebook.commands_runs import shown
 from polos_nb.notebook.session import NotebookSession
 from polos_nb.notebook.tables import Shown
 from polos_nb.reports import pages
+from polos_nb.reports.cost import cost_page, run_cost
 from polos_nb.reports.diff import diff as diff_of
 from polos_nb.reports.export import FORMATS, export_jsonl, export_markdown, write_file
 from polos_nb.reports.why import why as why_of
@@ -50,7 +51,14 @@ def _export_parser() -> Parser:
     return parser
 
 
-WHY, DIFF, EXPORT = _why_parser(), _diff_parser(), _export_parser()
+def _cost_parser() -> Parser:
+    parser = Parser("%polos cost", description="What each model's answer of a run has cost, and what the store saved.")
+    parser.add_argument("run", nargs="?", metavar="RUN", help="such as r12; the newest without it")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    return parser
+
+
+WHY, DIFF, EXPORT, COST = _why_parser(), _diff_parser(), _export_parser(), _cost_parser()
 
 
 def why(session: NotebookSession, given: Namespace, options: Any) -> Shown:
@@ -63,6 +71,12 @@ def diff(session: NotebookSession, given: Namespace, options: Any) -> Shown:
     """`%polos diff`."""
     facts = diff_of(session.runtime.store, given.a, given.b)
     return shown(pages.diff_page(facts), facts, given)
+
+
+def cost(session: NotebookSession, given: Namespace, options: Any) -> Shown:
+    """`%polos cost`."""
+    facts = run_cost(session.runtime.store, given.run)
+    return shown(cost_page(facts), facts, given)
 
 
 def export(session: NotebookSession, given: Namespace, options: Any) -> Shown:

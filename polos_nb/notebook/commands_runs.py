@@ -6,6 +6,7 @@ from typing import Any
 
 from polos_nb.errors import ConfigurationError
 from polos_nb.notebook.arguments import Namespace, Parser
+from polos_nb.notebook.inspector import inspector_view
 from polos_nb.notebook.lookup import agents_of, tools_of
 from polos_nb.notebook.session import NotebookSession
 from polos_nb.notebook.tables import Shown
@@ -13,6 +14,7 @@ from polos_nb.reports import pages
 from polos_nb.reports.collect import collect, parse_age, parse_size
 from polos_nb.reports.facts import Facts, as_json, when
 from polos_nb.reports.runs import STATUSES, list_runs, list_waiting, one_run, one_step
+from polos_nb.reports.story import step_lines, story
 
 _GC_FLAGS = ("older_than", "max_size", "status", "keep", "dry_run")
 
@@ -23,16 +25,22 @@ def _runs_parser() -> Parser:
     parser.add_argument("--status", choices=STATUSES, help="only runs of this status")
     parser.add_argument("--waiting", action="store_true", help="what waits for an answer, oldest first")
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most N runs (20)")
+    _forms(parser)
+    return parser
+
+
+def _forms(parser: Parser) -> None:
+    """The forms in which a list or a run can be had, beside the one that the front end shows best."""
+    parser.add_argument("--table", action="store_true", help="as a table, also where the inspector can be shown")
     parser.add_argument("--df", action="store_true", help="as a pandas DataFrame")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    return parser
 
 
 def _show_parser() -> Parser:
     parser = Parser("%polos show", description="One run: its steps, why each was executed, and the runs they started.")
     parser.add_argument("run", nargs="?", metavar="RUN", help="such as r12; the newest without it")
     parser.add_argument("--step", metavar="N|KEY", help="everything about one step, by number or key")
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    _forms(parser)
     return parser
 
 
@@ -68,17 +76,27 @@ def runs(session: NotebookSession, given: Namespace, options: Any) -> Any:
     else:
         facts = list_runs(store, query=query, status=given.status, limit=given.limit)
         page = pages.runs_page(facts, store.location, filtered=bool(query or given.status))
-    return _frame(facts) if given.df else shown(page, facts, given)
+    if given.df:
+        return _frame(facts)
+    table = shown(page, facts, given)
+    if given.waiting or given.json or given.table:
+        return table
+    return inspector_view(session, "runs", {"query": query, "status": given.status, "limit": given.limit}, table)
 
 
-def show(session: NotebookSession, given: Namespace, options: Any) -> Shown:
+def show(session: NotebookSession, given: Namespace, options: Any) -> Any:
     """`%polos show`."""
     store = session.runtime.store
     if given.step is not None:
+        if given.df:
+            raise ConfigurationError("--df is for all steps of a run; leave out --step, or use --json")
         facts = one_step(store, given.run, given.step)
         return shown(pages.step_page(facts), facts, given)
+    if given.df:
+        return _frame(step_lines(story(store, given.run)))
     facts = one_run(store, given.run)
-    return shown(pages.run_page(facts, "%polos"), facts, given)
+    table = shown(pages.run_page(facts, "%polos"), facts, given)
+    return table if given.json or given.table else inspector_view(session, "run", {"run": facts["run"]}, table)
 
 
 def shown(page: pages.Page, facts: Any, given: Namespace) -> Shown:

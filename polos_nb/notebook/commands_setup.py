@@ -9,6 +9,7 @@ from polos_nb.errors import ConfigurationError
 from polos_nb.models.prices import known_models
 from polos_nb.models.providers import PROVIDERS, key_for
 from polos_nb.notebook.arguments import Namespace, Parser, did_you_mean
+from polos_nb.notebook.kernel_compat import click_support
 from polos_nb.notebook.session import NotebookSession
 from polos_nb.notebook.tables import Shown
 
@@ -64,6 +65,7 @@ def config(session: NotebookSession, given: Namespace, options: Any) -> Shown:
             settings.render or options.render,
             _origin(options.render, "auto", "POLOS_NB_RENDER", env_first=True),
         ),
+        ("approvals", _approvals(session), _origin(options.approval_mode, "auto", "")),
         ("model", options.model or "none", _origin(options.model, "", "")),
         ("interpolation", options.interpolation, _origin(options.interpolation, "double", "")),
         ("max_steps", settings.max_steps, _origin(None, None, "POLOS_AGENT_MAX_STEPS")),
@@ -72,6 +74,13 @@ def config(session: NotebookSession, given: Namespace, options: Any) -> Shown:
         ("somebody is watching", session.watched, ""),
     ]
     return Shown("", ("setting", "value", "from"), rows, note="Change with %config PolosMagics.NAME = value.")
+
+
+def _approvals(session: NotebookSession) -> str:
+    """Which of the two ways to answer is in effect, and why."""
+    asked = session.options.approval_mode
+    mode, why = click_support(session.ip)
+    return f"{mode}: {why}" if asked == "auto" else f"{asked}: as configured"
 
 
 def _origin(trait: Any, default: Any, variable: str, *, env_first: bool = False) -> str:

@@ -12,12 +12,13 @@ from polos_nb.models.prices import known_models
 from polos_nb.models.providers import PROVIDERS
 from polos_nb.notebook.arguments import AGENT, RUN, TOOL, WORKFLOW, Parser
 from polos_nb.notebook.commands import VERBS
+from polos_nb.notebook.commands_chat import CHAT
 from polos_nb.notebook.lookup import agents_of, tools_of, workflows_of
 from polos_nb.notebook.session import SINGLETON
 
 _PARSERS = {"polos_agent": AGENT, "polos_run": RUN, "polos_tool": TOOL, "polos_workflow": WORKFLOW}
 _CELL = re.compile(r"^%%(polos_agent|polos_run|polos_tool|polos_workflow)(?=\s|$)(.*)$")
-_LINE = re.compile(r"^[^#'\"]*?%(polos_run|polos)[ \t]+(.*)$")
+_LINE = re.compile(r"^[^#'\"]*?%(polos_run|polos_chat|polos)[ \t]+(.*)$")
 _OPEN = re.compile(r"(?<!\\)\{\{[ \t]*([^{}]*)$")
 
 
@@ -67,7 +68,9 @@ def suggest(
         match = _LINE.match(before)
         if match is None:
             return None
-        return _verb(match[2], names, runs) if match[1] == "polos" else _arguments(RUN, match[2], names)
+        if match[1] == "polos":
+            return _verb(match[2], names, runs)
+        return _arguments(CHAT if match[1] == "polos_chat" else RUN, match[2], names)
     if line == first:
         match = _CELL.match(before)
         return _arguments(_PARSERS[match[1]], match[2], names) if match is not None else None
@@ -100,8 +103,8 @@ def _arguments(parser: Parser, text: str, names: Mapping[str, Any]) -> Suggestio
         return _value(parser, flag, fragment, names)
     if parser is AGENT and _listing_tools(past):
         return _value(parser, "-t", fragment, names)
-    if parser is RUN and not [token for token in past if not token.startswith("-")]:
-        return _runnable(fragment, names)
+    if parser in (RUN, CHAT) and not [token for token in past if not token.startswith("-")]:
+        return _runnable(fragment, names) if parser is RUN else _starting(sorted(agents_of(names)), fragment)
     return Suggestions([], fragment)
 
 

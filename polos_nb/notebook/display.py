@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from polos_nb.images import images_of, without_images
 from polos_nb.messages import AgentResult, Step
 from polos_nb.notebook.cards import agent_card, error_card, tool_card
 from polos_nb.notebook.markup import CELL, ERROR, MUTED, Bundle, code, pre, render, root, text_html
@@ -31,6 +32,9 @@ __all__ = ["Bundle", "agent_card", "bundle", "error_card", "result_bundle", "too
 
 MAX_BYTES = 64 * 1024
 _ROOM = 60 * 1024  # the rest is the metadata
+_IMAGES = 256 * 1024  # characters of images, which come on top
+
+_IMAGES_HERE = "<!--images-->"  # models and tools cannot write it: theirs is text
 
 # From generous to tight: the first that fits is taken, so what is left out depends on the run alone.
 _LEVELS = (
@@ -57,6 +61,9 @@ def bundle(transcript: Transcript, *, live: bool = False) -> Bundle:
         }
         if _size(data) <= _ROOM:
             break
+    following = live and transcript.status == "running"  # sent again and again
+    images = "" if following else _images_html(transcript)
+    data["text/html"] = data["text/html"].replace(f"\n{_IMAGES_HERE}", images and f"\n{images}")
     volatile = transcript.volatile()
     while _size(volatile) > MAX_BYTES - _ROOM:
         volatile["steps"] = volatile["steps"][: len(volatile["steps"]) // 2]
@@ -103,10 +110,28 @@ def _run_html(run: Transcript, limits: Limits, *, live: bool) -> str:
     status_html = f'<p style="color: {colour}"><strong>{text_html(status)}</strong></p>' if status else ""
     answer = _answer_html(answer_value(run), limits, is_markdown=run.kind == "agent")
     blocks = [answer, status_html] if run.status == "completed" else [status_html, answer]
+    blocks.append(_IMAGES_HERE)
     if live:
         blocks.insert(0, _live_line(run))
     blocks.append(_trace_html(run, limits, opened=running or run.status == "failed"))
     return root("\n".join(block for block in blocks if block))
+
+
+def _images_html(run: Transcript) -> str:
+    """The images that tools gave, and those of the answer, as long as there is room."""
+    found = [image for item in run.walk() if isinstance(item, ToolItem) for image in images_of(plain(item.result))]
+    found += images_of(answer_value(run))
+    out: list[str] = []
+    room = _IMAGES
+    for image in dict.fromkeys(found):
+        room -= len(image.data)
+        if room < 0:
+            out.append(f'<p style="color: {MUTED}">{text_html(left_out(len(found) - len(out), "images"))}</p>')
+            break
+        alt = text_html(brief(image.alt or "image from a tool", 200))
+        style = "max-width: 100%; width: auto; max-height: 480px"
+        out.append(f'<p><img src="data:{image.media_type};base64,{image.data}" alt="{alt}" style="{style}"></p>')
+    return "\n".join(out)
 
 
 def _live_line(run: Transcript) -> str:
@@ -124,6 +149,7 @@ def _live_line(run: Transcript) -> str:
 def _answer_html(value: Any, limits: Limits, *, is_markdown: bool) -> str:
     if value is None:
         return ""
+    value = without_images(value)
     table = None if isinstance(value, str) else table_of(value, limits)
     if table is not None:
         rows = "\n".join(
@@ -168,7 +194,7 @@ def _item_html(run: Transcript, item: Item, limits: Limits) -> str:
     else:
         called = code(label(item))
     if item.state == "done" and not isinstance(item, GroupItem):
-        value = plain(shown_value(item))
+        value = without_images(plain(shown_value(item)))
         if isinstance(value, str) and "\n" in value:
             return f"{called} → {pre(brief(value, limits.value))}"
         said = outcome(run, item, limits)

@@ -10,11 +10,12 @@ from typing import Any
 
 from polos_nb.agents import Agent
 from polos_nb.messages import AgentResult
+from polos_nb.notebook import kernel_pump
 from polos_nb.notebook.cards import agent_card, tool_card
 from polos_nb.notebook.completion import Completion
 from polos_nb.notebook.display import Bundle, bundle, result_bundle
 from polos_nb.notebook.kernel_compat import in_kernel
-from polos_nb.notebook.painter import Live
+from polos_nb.notebook.run_widget import RunWidget
 from polos_nb.notebook.session import NotebookSession
 from polos_nb.notebook.transformer import Transformer
 from polos_nb.runtime.run import StreamResult
@@ -42,7 +43,7 @@ class Hooks:
         ip = self._ip
         ip.input_transformers_cleanup.append(self._cleanup)
         ip.input_transformers_post.append(self._post)
-        ip.events.register("pre_run_cell", self._session.begin_cell)
+        ip.events.register("pre_run_cell", self._before_cell)
         ip.events.register("post_run_cell", self._after_cell)
         if ip.Completer is not None:
             ip.Completer.custom_matchers.append(self._matcher)
@@ -65,7 +66,7 @@ class Hooks:
         ):
             if item in place:
                 place.remove(item)
-        for event, function in (("pre_run_cell", self._session.begin_cell), ("post_run_cell", self._after_cell)):
+        for event, function in (("pre_run_cell", self._before_cell), ("post_run_cell", self._after_cell)):
             with contextlib.suppress(ValueError):
                 ip.events.unregister(event, function)
         formatter = ip.display_formatter
@@ -92,12 +93,14 @@ class Hooks:
         """Show a stream that is still running as it goes on; where nobody watches, as it is now."""
         if stream.done() or stream.task is None or not (self._session.watched and in_kernel(self._ip)):
             raise NotImplementedError
-        painter = Live(self._ip, stream.transcript)
+        self._session.host.seen.add(stream)
+        painter = RunWidget(self._session.host, stream)
         painter.begin()
+        painter.tick()
 
         async def follow() -> None:
             while not stream.done():
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.04)
                 painter.tick()
             painter.end()
 
@@ -106,7 +109,12 @@ class Hooks:
         task.add_done_callback(self._followers.discard)
 
     # -- events ----------------------------------------------------------------------------------------------------
+    def _before_cell(self, info: Any = None) -> None:
+        kernel_pump.install(self._ip)  # again: where the extension was loaded at startup, the kernel did not listen yet
+        self._session.begin_cell(info)
+
     def _after_cell(self, result: Any = None) -> None:
+        self._session.host.end_cell()
         error = getattr(result, "error_in_exec", None)
         if isinstance(error, RuntimeError) and _NESTED_LOOP in str(error) and self._session.watched:
             print("In a notebook write `await main()` in place of `asyncio.run(main())`.", file=sys.stderr)  # noqa: T201

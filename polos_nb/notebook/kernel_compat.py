@@ -1,4 +1,4 @@
-"""The only place that looks at private attributes of kernels and front ends; each look is guarded."""
+"""The place that looks at private attributes of kernels and front ends, with kernel_pump.py; each look is guarded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+
+from polos_nb.notebook import kernel_pump
 
 WATCHING = "POLOS_NB_WATCHING"
 
@@ -48,3 +50,43 @@ def notebook_path(ip: Any) -> Path | None:
         if beside.is_file():
             return beside
     return None
+
+
+def hears_clicks(ip: Any) -> bool:
+    """Whether a cell of this shell hears clicks while it awaits: of itself, or with the help of kernel_pump."""
+    kernel = getattr(ip, "kernel", None)
+    return kernel is not None and (kernel_pump.is_native(type(kernel)) or kernel_pump.installed(ip))
+
+
+def click_support(ip: Any = None) -> tuple[str, str]:
+    """How questions are answered here, "inline" or "suspend", and why, in one sentence.
+
+    With a shell: what holds in it now. Without one: what will hold in a kernel of the installed ipykernel.
+    """
+    if ip is not None and not in_kernel(ip):
+        return "suspend", "This is not a Jupyter kernel, so nothing can be clicked."
+    if ip is not None and not kernel_pump.is_ipykernel(type(ip.kernel)):
+        return "suspend", "This kernel is not ipykernel, and whether a cell that waits hears clicks is not known."
+    version = kernel_pump.version()
+    if version is None:
+        return "suspend", "ipykernel is not installed, so a cell that waits cannot hear clicks."
+    name = f"ipykernel {'.'.join(map(str, version[:3]))}"
+    if version >= kernel_pump.NATIVE:
+        return "inline", f"{name} hands clicks to a cell that waits."
+    if hears_clicks(ip):
+        return "inline", f"{name} does not hand clicks to a cell that waits; polos_nb does it in this kernel."
+    lacking = kernel_pump.missing(_kernel_class(ip))
+    if lacking:
+        return "suspend", f"{name} does not hand clicks to a cell that waits, nor has it what is needed: {lacking[0]}."
+    if ip is None:
+        return "inline", f"{name} does not hand clicks to a cell that waits; polos_nb does it once it is loaded."
+    return "suspend", f"{name} does not hand clicks to a cell that waits, and polos_nb could not do it in this kernel."
+
+
+def _kernel_class(ip: Any) -> type:
+    if ip is not None:
+        return type(ip.kernel)
+    from ipykernel.ipkernel import IPythonKernel  # noqa: PLC0415 - heavy, and only asked without a kernel
+
+    kernel_class: type = IPythonKernel
+    return kernel_class

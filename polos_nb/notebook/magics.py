@@ -21,17 +21,22 @@ from traitlets import Bool, Enum, Unicode, observe
 from polos_nb.agents import Agent
 from polos_nb.models import litellm as litellm_model
 from polos_nb.models.providers import PROVIDERS, key_for
-from polos_nb.notebook import definitions, definitions_code
-from polos_nb.notebook.arguments import AGENT, RUN, TOOL, WORKFLOW, HelpAsked
+from polos_nb.notebook import definitions, definitions_code, kernel_pump
+from polos_nb.notebook.arguments import AGENT, RENDERERS, RUN, TOOL, WORKFLOW, HelpAsked
 from polos_nb.notebook.commands import OVERVIEW, run_command
+from polos_nb.notebook.commands_chat import CHAT, open_chat
 from polos_nb.notebook.failures import mistakes
 from polos_nb.notebook.hooks import Hooks
+from polos_nb.notebook.host import APPROVAL_MODES
 from polos_nb.notebook.kernel_compat import in_kernel, watching
 from polos_nb.notebook.session import SINGLETON, NotebookSession, Options, detach
 from polos_nb.tools import Tool
 from polos_nb.workflows import Workflow
 
-_MAGICS = {"line": ("polos", "polos_run"), "cell": ("polos_agent", "polos_tool", "polos_workflow", "polos_run")}
+_MAGICS = {
+    "line": ("polos", "polos_run", "polos_chat"),
+    "cell": ("polos_agent", "polos_tool", "polos_workflow", "polos_run"),
+}
 
 # A trailing ; keeps a value from being shown. Not for magics whose body is prose: IPython would read that as Python to
 # find the ; and from Python 3.12 on an apostrophe in it is then an error.
@@ -57,7 +62,10 @@ class PolosMagics(Magics):
         ["", "live", "record", "replay", "offline"], "", help="how runs are driven; empty: who is watching decides"
     ).tag(config=True)
     cache = Bool(True, help="finished steps answer from the store").tag(config=True)
-    render = Enum(["auto", "live", "static", "plain"], "auto", help="how runs are shown").tag(config=True)
+    render = Enum(list(RENDERERS), "auto", help="how runs are shown").tag(config=True)
+    approval_mode = Enum(
+        list(APPROVAL_MODES), "auto", help="whether a cell waits for an answer (inline) or ends and goes on later"
+    ).tag(config=True)
     banner = Bool(True, help="one line when the extension is loaded in a terminal").tag(config=True)
     interpolation = Enum(["double", "off"], "double", help="{{ expr }} in prompts").tag(config=True)
     nest_asyncio = Bool(False, help="let loops nest (nest_asyncio2); loses clicks, so only for old code").tag(
@@ -76,9 +84,10 @@ class PolosMagics(Magics):
             cache=self.cache,
             render=self.render,
             interpolation=self.interpolation,
+            approval_mode=self.approval_mode,
         )
 
-    @observe("model", "mode", "cache", "render", "interpolation")
+    @observe("model", "mode", "cache", "render", "interpolation", "approval_mode")
     def _changed(self, change: Any) -> None:
         if getattr(self, "session", None) is not None:
             self.session.configure(self.options())  # type: ignore[union-attr]
@@ -103,6 +112,21 @@ class PolosMagics(Magics):
         try:
             with mistakes(watching(self.shell)):
                 return run_command(self._session(), line.rstrip().rstrip(";"), self)
+        except HelpAsked as help_text:
+            print(help_text)  # noqa: T201
+            return None
+
+    @line_magic
+    @no_var_expand
+    @needs_local_scope
+    @output_can_be_silenced
+    @_documented(CHAT.format_help())
+    def polos_chat(self, line: str, local_ns: dict[str, Any] | None = None) -> Any:
+        """A chat in the output of the cell."""
+        __tracebackhide__ = True
+        try:
+            with mistakes(watching(self.shell)):
+                return open_chat(self._session(), line, local_ns)
         except HelpAsked as help_text:
             print(help_text)  # noqa: T201
             return None
@@ -215,6 +239,8 @@ def load(ip: Any) -> None:
     _extensions[id(ip)] = extension
     setattr(ip, SINGLETON, extension.session)
     session = extension.session
+    if in_kernel(ip):
+        kernel_pump.install(ip)
     if not session.watched:
         return
     if extension.magics.banner and not in_kernel(ip):  # in a notebook the line would be saved, and tests compare it
@@ -230,4 +256,5 @@ def unload(ip: Any) -> None:
     extension = _extensions.pop(id(ip), None)
     if extension is not None:
         extension.remove()
+        kernel_pump.remove(ip)
     detach(ip)

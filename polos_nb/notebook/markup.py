@@ -86,6 +86,8 @@ def _parser() -> MarkdownIt:
     parser.validateLink = lambda url: bool(_LINK.match(url.strip()))  # type: ignore[method-assign]
     parser.inline.ruler.before("escape", "math", _math)
     rules: dict[str, Any] = {
+        # What entities stand for comes up only here.
+        "text": lambda self, tokens, i, options, env: escape(visible(tokens[i].content), quote=False),
         "image": _image,
         "link_open": _link_open,
         "math": lambda self, tokens, i, options, env: escape(tokens[i].content),

@@ -5,26 +5,42 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from IPython.core.displaypub import CapturingDisplayPublisher
 
 from polos_nb.errors import ConfigurationError
-from polos_nb.notebook.arguments import did_you_mean
+from polos_nb.notebook.arguments import RENDERERS, did_you_mean
 from polos_nb.notebook.cards import error_card
 from polos_nb.notebook.display import Bundle, bundle
 from polos_nb.notebook.kernel_compat import in_kernel, watching
+from polos_nb.runtime.run import Run
 from polos_nb.safe_text import Limits
 from polos_nb.transcript import Transcript
 from polos_nb.transcript_text import answer_value, plain_answer, status_line
 
-RENDERERS = ("auto", "live", "static", "plain")
 _LINGER = 4.0  # seconds that "resumed from the store" is to be seen
 _UPDATE = 0.5  # seconds between updates: an update sends the whole output again
 
 
 class Painter(Protocol):
-    """Shows one run: `begin` once, `tick` as often as wanted, `end` once."""
+    """Shows one run: `begin` once, `tick` as often as wanted, `end` once.
+
+    `stays`: what it shows can be changed after the cell. `inline`: the cell may wait for answers, since they can be
+    given in what it shows.
+    """
+
+    @property
+    def stays(self) -> bool:
+        """Whether it can show a run that goes on after its cell."""
+
+    @property
+    def inline(self) -> bool:
+        """Whether answers can be given while the cell waits."""
+
+    def again(self, run: Run) -> Painter:
+        """The painter of a run that goes on as another one, in the same output."""
 
     def begin(self) -> None:
         """The run has been started."""
@@ -38,6 +54,13 @@ class Painter(Protocol):
 
 class Quiet:
     """Shows nothing."""
+
+    stays = False
+    inline = False
+
+    def again(self, run: Run) -> Painter:
+        """Itself."""
+        return self
 
     def begin(self) -> None:
         """Nothing."""
@@ -62,23 +85,30 @@ class Static(Quiet):
 
 
 class Live:
-    """An output that is there at once, follows the run, and is the static one at the end."""
+    """An output that is there at once, follows the run, and is the static one at the end.
 
-    def __init__(self, ip: Any, transcript: Transcript, *, display_id: str = "") -> None:
+    `shown`: the output is there already.
+    """
+
+    stays = True
+    inline = False
+
+    def __init__(self, ip: Any, transcript: Transcript, *, display_id: str = "", shown: bool = False) -> None:
         self._ip = ip
+        self._shown = shown
         self._transcript = transcript
         self._display_id = display_id or uuid.uuid4().hex
         self._painted = 0.0
         self._version = -1
 
-    def again(self, transcript: Transcript) -> Live:
+    def again(self, run: Run) -> Live:
         """Another run in the same output."""
-        return Live(self._ip, transcript, display_id=self._display_id)
+        return Live(self._ip, run.transcript, display_id=self._display_id, shown=self._shown)
 
     def begin(self) -> None:
         """Show the empty run."""
         self._version = self._transcript.version
-        publish(self._ip, bundle(self._transcript, live=True), display_id=self._display_id)
+        self._publish(bundle(self._transcript, live=True))
         self._painted = time.monotonic()
 
     def tick(self) -> None:
@@ -92,30 +122,31 @@ class Live:
             return
         self._version = version
         self._painted = time.monotonic()
-        publish(self._ip, shown, display_id=self._display_id, update=True)
+        self._publish(shown)
+
+    def _publish(self, shown: Bundle) -> None:
+        publish(self._ip, shown, display_id=self._display_id, update=self._shown)
+        self._shown = True
 
     def end(self, failure: BaseException | None = None) -> None:
         """Replace it by what stays; a run that was answered by the store says so for a moment first."""
         final = _final(self._transcript, failure)
         loop = _running_loop()
         if failure is not None or loop is None or not self._transcript.from_store:
-            publish(self._ip, final, display_id=self._display_id, update=True)
+            self._publish(final)
             return
-        publish(self._ip, bundle(self._transcript, live=True), display_id=self._display_id, update=True)
+        self._publish(bundle(self._transcript, live=True))
         # What stays must be the same in every execution, so the line about this one goes again.
-        loop.call_later(_LINGER, lambda: publish(self._ip, final, display_id=self._display_id, update=True))
+        loop.call_later(_LINGER, lambda: self._publish(final))
 
 
-class Plain:
+class Plain(Quiet):
     """Lines of text on stdout: one for each step when it has ended, then the answer."""
 
     def __init__(self, ip: Any, transcript: Transcript) -> None:
         self._ip = ip
         self._transcript = transcript
         self._printed: set[str] = set()
-
-    def begin(self) -> None:
-        """Nothing yet."""
 
     def tick(self) -> None:
         """Print the steps that have ended since."""
@@ -142,21 +173,29 @@ class Plain:
 
 
 def painter_for(
-    ip: Any, transcript: Transcript, *, asked: str | None, default: str, environment: str | None
+    ip: Any,
+    run: Run,
+    *,
+    asked: str | None,
+    default: str,
+    environment: str | None,
+    widget: Callable[[], Painter],
 ) -> Painter:
     """The painter for a shell: the environment wins over what the cell asks for, that over the default.
 
-    "auto": static when nobody is watching, plain in a terminal, else live.
+    "auto": static when nobody is watching, plain in a terminal, else a widget, which `widget` makes.
     """
     chosen = environment or asked or default or "auto"
     if chosen not in RENDERERS:
         raise ConfigurationError(f"render {chosen!r} is unknown{did_you_mean(chosen, RENDERERS)}")
     if chosen == "auto":
         captured = isinstance(ip.display_pub, CapturingDisplayPublisher)  # %%capture does not take updates
-        chosen = "static" if captured or not watching(ip) else "live" if in_kernel(ip) else "plain"
+        chosen = "static" if captured or not watching(ip) else "widget" if in_kernel(ip) else "plain"
+    if chosen == "widget":
+        return widget() if in_kernel(ip) else Live(ip, run.transcript)
     if chosen == "live":
-        return Live(ip, transcript)
-    return Plain(ip, transcript) if chosen == "plain" else Static(ip, transcript)
+        return Live(ip, run.transcript)
+    return Plain(ip, run.transcript) if chosen == "plain" else Static(ip, run.transcript)
 
 
 def _final(transcript: Transcript, failure: BaseException | None) -> Bundle:

@@ -10,11 +10,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
-from polos_nb.errors import Suspended
+from polos_nb.errors import StoreError, Suspended
 from polos_nb.messages import AgentResult
 from polos_nb.notebook.failures import one_line_only, stopped
-from polos_nb.notebook.kernel_compat import in_kernel
-from polos_nb.notebook.painter import Live, Painter
+from polos_nb.notebook.painter import Painter
 from polos_nb.notebook.pending import PendingRun
 from polos_nb.run_events import RunFinished
 from polos_nb.runtime.planning import PlanReport
@@ -23,12 +22,16 @@ from polos_nb.runtime.run import Run
 from polos_nb.runtime.runtime import Runtime
 
 _TICK = 0.04  # seconds; an awaiting kernel notices Stop only when its loop wakes up
+_LOOK = 0.5  # seconds between two looks at what others did to runs that wait
 _STOP = 5.0  # seconds that a stopped run has to close its streams
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A run that only has to be started: into which `Run`, and how; what it is bound to; whether its value is shown."""
+    """A run that only has to be started: into which `Run`, and how; what it is bound to; whether its value is shown.
+
+    `turns` is how often an agent may call its model, None where nothing says so.
+    """
 
     run: Run
     start: Callable[[Run], Any]
@@ -38,6 +41,7 @@ class Prepared:
     cell: bool = False
     quiet: bool = False
     render: str | None = None
+    turns: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Runner:
         self._shown: set[int] = set()
         self._left: dict[int, _Left] = {}
         self._followers: set[asyncio.Task[None]] = set()
+        self._watch: asyncio.Task[None] | None = None
 
     def watch(self, runtime: Runtime) -> None:
         """Show runs of this runtime that go on after their cell."""
@@ -84,12 +89,16 @@ class Runner:
         painter = self._painter_of(prepared)
         self.active += 1
         try:
+            if painter.inline:
+                run.attend()
             prepared.start(run)
             painter.begin()
             assert run.task is not None
             while not run.task.done():
                 await asyncio.wait({run.task}, timeout=_TICK)
                 painter.tick()
+                if run.attended and not painter.inline:  # nobody is there who could answer in the cell's output
+                    run.leave()
         except asyncio.CancelledError:
             run.cancel()
             with contextlib.suppress(asyncio.CancelledError):  # a second Stop waits for nothing
@@ -165,6 +174,21 @@ class Runner:
         self._left[id(prepared)] = _Left(prepared.run, prepared, painter, pending)
         if prepared.bind:
             self._ip.user_ns[prepared.bind] = pending
+        if painter.stays and (self._watch is None or self._watch.done()):
+            with contextlib.suppress(RuntimeError):  # where nothing can be awaited its variable looks, when it is used
+                self._watch = asyncio.get_running_loop().create_task(self._watched())
+
+    async def _watched(self) -> None:
+        """Notice that another process has stopped a run that waits here: what shows it should say so."""
+        seen = None
+        while self._left and self._runtime is not None:
+            await asyncio.sleep(_LOOK)
+            with contextlib.suppress(StoreError):  # a file that is busy now is not the next time
+                version = self._runtime.store.version()
+                if version != seen:
+                    seen = version
+                    for run_id in {left.pending.run_id for left in self._left.values()}:
+                        self._look(run_id)
 
     def stopped(self, run_id: str) -> None:
         """A run that waits was stopped: its variable and its output say so."""
@@ -172,7 +196,7 @@ class Runner:
             left.pending.fail(stopped(run_id), stopped=True)
             seen = left.run.transcript
             seen.add(RunFinished(run_id=run_id, target_id=seen.target_id, at=time.time(), status="cancelled"))
-            if isinstance(left.painter, Live) and in_kernel(self._ip):
+            if left.painter.stays:
                 left.painter.end()
 
     def _look(self, run_id: str) -> None:
@@ -194,8 +218,8 @@ class Runner:
         """A run is over that was left waiting in other places: they get its end too."""
         assert run.task is not None
         for left in self._taken(run.id):
-            if isinstance(left.painter, Live) and in_kernel(self._ip):
-                left.painter.again(run.transcript).end(failure)
+            if left.painter.stays:
+                left.painter.again(run).end(failure)
             if failure is not None:
                 left.pending.fail(failure)
             else:
@@ -211,16 +235,14 @@ class Runner:
         """A run goes on: show it where it was shown, on the loop that drives it."""
         for left in self._taken(before.id):
             left.pending.goes_on()
-            painter = left.painter
-            if isinstance(painter, Live):
-                painter = painter.again(after.transcript)
+            painter = left.painter.again(after)
             task = asyncio.get_running_loop().create_task(self._follow(left, painter, after))
             self._followers.add(task)
             task.add_done_callback(self._followers.discard)
 
     async def _follow(self, left: _Left, painter: Painter, run: Run) -> None:
         assert run.task is not None
-        showing = isinstance(painter, Live) and in_kernel(self._ip)
+        showing = painter.stays
         while not run.task.done():
             await asyncio.wait({run.task}, timeout=_TICK)
             if showing:

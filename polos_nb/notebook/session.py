@@ -15,15 +15,19 @@ from polos_nb.codec import digest
 from polos_nb.errors import ConfigurationError
 from polos_nb.messages import AgentResult
 from polos_nb.notebook.arguments import RUN, HelpAsked, Namespace, fresh_of, params_of, shadows, variable_name
+from polos_nb.notebook.asked import Asked
 from polos_nb.notebook.failures import mistakes
+from polos_nb.notebook.host import Host
 from polos_nb.notebook.interpolate import interpolate, strip_markers
 from polos_nb.notebook.kernel_compat import in_kernel, notebook_path, watching
 from polos_nb.notebook.lookup import agents_of, evaluated, find_runnable, tools_of, workflows_of, yaml_value
 from polos_nb.notebook.painter import Painter, Quiet, painter_for
 from polos_nb.notebook.plan_page import plan_page
+from polos_nb.notebook.run_widget import RunWidget
 from polos_nb.notebook.running import Prepared, Runner
 from polos_nb.runtime.client import set_default_runtime
 from polos_nb.runtime.invoking import planned
+from polos_nb.runtime.planning import turns_limit
 from polos_nb.runtime.portal import portal
 from polos_nb.runtime.run import Run
 from polos_nb.runtime.runtime import Runtime
@@ -45,6 +49,7 @@ class Options:
     cache: bool = True
     render: str = "auto"
     interpolation: str = "double"
+    approval_mode: str = "auto"
 
 
 class NotebookSession:
@@ -59,6 +64,8 @@ class NotebookSession:
         self.settings = Settings.from_environment()
         self._cells = 0
         self.echoes: weakref.WeakKeyDictionary[Agent, tuple[str, dict[str, str]]] = weakref.WeakKeyDictionary()
+        self.host = Host(ip, lambda: self.runtime, lambda: self.options.approval_mode, self.stopped)
+        self.asked = Asked(self.host, lambda: self.watched)
         self.runner = Runner(ip, self._painter)
         self.runtime = self._make_runtime()
         set_default_runtime(self.runtime)
@@ -83,6 +90,7 @@ class NotebookSession:
             mode=mode, settings=settings, watched=self.watched, cassettes=self._cassettes(), patience=_PATIENCE
         )
         self.runner.watch(runtime)
+        runtime.on_run.append(self.asked.started)
         return runtime
 
     def _cassettes(self) -> list[Path]:
@@ -108,6 +116,7 @@ class NotebookSession:
     def begin_cell(self, info: Any = None) -> None:
         """A cell begins: equal calls are counted anew."""
         self.runner.begin_cell()
+        self.host.begin_cell(getattr(info, "cell_id", None))
         self.runtime.watched = self.watched
         self._cells += 1
         # Where nobody is watching, each cell is executed once, so each is another one.
@@ -117,6 +126,7 @@ class NotebookSession:
     def close(self) -> None:
         """Give up being the process's runtime, and release the store unless a run still uses it."""
         set_default_runtime(None)
+        self.host.close()
         if not self.active and not self.runtime.busy:
             self.runtime.close()
 
@@ -210,15 +220,17 @@ class NotebookSession:
         return self.runner.active
 
     def _painter(self, prepared: Prepared) -> Painter:
+        self.host.seen.add(prepared.run)
         if prepared.quiet:
             return Quiet()
         with mistakes(self.watched):
             return painter_for(
                 self.ip,
-                prepared.run.transcript,
+                prepared.run,
                 asked=prepared.render,
                 default=self.options.render,
                 environment=self.settings.render,
+                widget=lambda: RunWidget(self.host, prepared.run, turns=prepared.turns),
             )
 
     # -- preparing -------------------------------------------------------------------------------------------------
@@ -256,6 +268,7 @@ class NotebookSession:
             cell=body is not None,
             quiet=given.quiet,
             render=given.render,
+            turns=turns_limit(found, self.settings.max_steps) if isinstance(found, Agent) else None,
         )
 
     def _agent(self, agent: Agent, given: Namespace, body: str | None, names: Mapping[str, Any]) -> Any:

@@ -12,11 +12,14 @@ from typing import Any, Literal
 from polos_nb.errors import ConfigurationError
 from polos_nb.forms import Form, parse_form
 from polos_nb.redaction import redactor
+from polos_nb.reports.edits import checked
 from polos_nb.reports.facts import data_of, when
 from polos_nb.reports.runs import find_key, find_run, path_to
+from polos_nb.runtime.always import revoke, spread
 from polos_nb.safe_text import brief, value_text, visible
 from polos_nb.stores.base import RunRecord, Store
 from polos_nb.stores.waiting import DecisionRecord
+from polos_nb.transcript_text import count
 
 AnswerState = Literal["answered", "early", "already"]
 _ENDED = ("completed", "failed", "cancelled")
@@ -28,7 +31,7 @@ class Answered:
     """What became of an answer.
 
     `run_id` is the outermost run and `step_key` the path of the step in it. "early" means that the run has yet to
-    ask; "already" that somebody else was faster, so that `answer` is theirs.
+    ask; "already" that somebody else was faster, so that `answer` is theirs. `tool` is the one that asks for approval.
     """
 
     run_id: str
@@ -38,6 +41,7 @@ class Answered:
     decided_by: str = ""
     decided_at: float | None = None
     note: str = ""
+    tool: str = ""
 
     def sentence(self) -> str:
         """One line: what was decided, of what.
@@ -45,7 +49,7 @@ class Answered:
         >>> Answered(run_id="r12", step_key="1.refund[call_1]", state="answered", answer={"approved": True}).sentence()
         'r12 · 1.refund[call_1]: approved'
         """
-        said = said_of(self.answer)
+        said = said_of(self.answer, self.tool)
         if self.state == "already":
             who = f" by {self.decided_by}" if self.decided_by else ""
             at = f" at {when(self.decided_at)}" if self.decided_at else ""
@@ -69,8 +73,12 @@ def answer(
     """Answer what a run waits for.
 
     Without `step` exactly one decision must wait. `yes` sets "approved", `feedback` "feedback", `values` anything;
-    texts are read the way a command line writes them. Raises ConfigurationError where the answer does not fit the
-    form, where it is not clear what is meant, and where the run has ended.
+    texts are read the way a command line writes them. The answer to an approval may also hold "arguments", with which
+    the tool is called instead, and "allow_always": "tool" approves every call of it in the outermost run without
+    asking, "same" those with exactly these arguments; what waits and is covered is approved at once.
+
+    Raises ConfigurationError where the answer does not fit the form, where it is not clear what is meant, and where
+    the run has ended.
     """
     run = find_run(store, run_id)
     outermost = run.root or run.id
@@ -95,20 +103,33 @@ def answer(
     return _early(store, outermost, f"{prefix}{step}", given, by, waiting)
 
 
-def said_of(answered: Mapping[str, Any]) -> str:
-    """An answer in a few words.
+def said_of(answered: Mapping[str, Any], tool: str = "") -> str:
+    """An answer in a few words; `tool` is the one whose call was asked for.
 
     >>> said_of({"approved": False, "feedback": "too much"})
     'rejected (feedback=too much)'
+    >>> said_of({"approved": True, "arguments": {"amount": 3}, "allow_always": "tool"}, "refund_order")
+    'approved (arguments edited), and always for refund_order'
     """
-    rest = ", ".join(
+    if not isinstance(answered.get("approved"), bool):
+        rest = _pairs(answered)
+        return f"answered: {rest}" if rest else "answered"
+    edited = "arguments edited" if isinstance(answered.get("arguments"), Mapping) else ""
+    others = {key: value for key, value in answered.items() if key not in ("approved", "arguments", "allow_always")}
+    rest = ", ".join(filter(None, [edited, _pairs(others)]))
+    said = ("approved" if answered["approved"] else "rejected") + (f" ({rest})" if rest else "")
+    always = answered.get("allow_always")
+    if not always or not answered["approved"]:
+        return said
+    return f"{said}, and always " + ("with these arguments" if always == "same" else f"for {tool or 'this tool'}")
+
+
+def _pairs(answers: Mapping[str, Any]) -> str:
+    return ", ".join(
         f"{brief(str(key), 40)}={brief(value_text(value), 80)}"
-        for key, value in answered.items()
-        if key != "approved" and value not in (None, "", False)
+        for key, value in answers.items()
+        if value not in (None, "", False)
     )
-    if isinstance(answered.get("approved"), bool):
-        return ("approved" if answered["approved"] else "rejected") + (f" ({rest})" if rest else "")
-    return f"answered: {rest}" if rest else "answered"
 
 
 def pairs_of(pairs: Sequence[str]) -> dict[str, str]:
@@ -124,6 +145,19 @@ def pairs_of(pairs: Sequence[str]) -> dict[str, str]:
             raise ConfigurationError(f"{pair!r} is not KEY=VALUE; write for example amount=3")
         out[key.strip()] = value
     return out
+
+
+def approval_values(values: Mapping[str, Any], arguments: str | None, always: str | None) -> dict[str, Any]:
+    """Values with what the flags for edited arguments (as JSON) and for "always" say."""
+    more = {"arguments": arguments, "allow_always": always}
+    return {**values, **{key: value for key, value in more.items() if value is not None}}
+
+
+def revoked(store: Store, run_id: str, rule_id: str) -> str:
+    """Take a rule "always approve this" back, and say so in a sentence. ConfigurationError where there is none."""
+    run = find_run(store, run_id)
+    rule = revoke(store, run.id, rule_id)
+    return visible(f"{run.root or run.id}: no longer approved without asking: {rule.text}")
 
 
 def login_name() -> str:
@@ -195,18 +229,28 @@ def _answered(decision: DecisionRecord, state: AnswerState) -> Answered:
         answer=kept if isinstance(kept, dict) else {} if kept is None else {"answer": kept},
         decided_by=decision.decided_by or "",
         decided_at=decision.decided_at,
+        tool=_form(decision).tool,
     )
 
 
 def _decide(store: Store, decision: DecisionRecord, given: dict[str, Any], by: str) -> Answered:
     form = _form(decision)
     _check_said(decision, form, given)
-    kept = _kept(form.check(given))
+    answers = form.check(given)
+    if decision.kind == "approval":
+        answers = checked(answers, data_of(decision.form))
+    kept = _kept(answers)
     mine = store.decide(decision.id, answer=kept, decided_by=by)
     now = store.get_decision(decision.id)
     if now is None:
         raise ConfigurationError(f"{decision.run_id} was deleted meanwhile, so there is nothing to answer")
-    return _answered(now, "answered") if mine else _already(now)
+    if not mine:
+        return _already(now)
+    others = spread(store, decision.run_id) if answers.get("allow_always") else 0
+    note = (
+        f"{count(others, 'other call')} that waited {'was' if others == 1 else 'were'} approved too" if others else ""
+    )
+    return replace(_answered(now, "answered"), note=note)
 
 
 def _check_said(decision: DecisionRecord, form: Form, given: Mapping[str, Any]) -> None:
@@ -230,6 +274,8 @@ def _check_said(decision: DecisionRecord, form: Form, given: Mapping[str, Any]) 
 def _early(store: Store, run_id: str, step_key: str, given: dict[str, Any], by: str, waiting: str) -> Answered:
     if not given:
         raise ConfigurationError("say --yes, --no or --set key=value")
+    if isinstance(given.get("approved"), bool):
+        given = checked(given)
     kept = store.answer_early(run_id, step_key, _kept(given), by)
     for decision in store.decisions(run_id=run_id, status="waiting"):
         if decision.step_key == step_key:  # the run has asked since we looked

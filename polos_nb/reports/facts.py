@@ -11,12 +11,14 @@ from polos_nb.codec_untag import untag
 from polos_nb.forms import parse_form
 from polos_nb.messages import Usage
 from polos_nb.models.prices import cost
+from polos_nb.runtime.always import Rule
 from polos_nb.safe_text import brief, call_text, json_text, value_text
 from polos_nb.stores.base import RunRecord, StepRecord, TraceRow
 from polos_nb.stores.waiting import DecisionRecord
 
 Facts = dict[str, Any]
 _ASKED = 300  # characters of what is shown to a person
+_BESIDE = ("_form", "_source", "_tool", "_arguments_schema", "_call")  # what is kept of a question and not shown
 
 # What JSON may hold as it is and a terminal should not: controls, bidi overrides, line separators, lone surrogates.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -75,6 +77,7 @@ def decision_facts(decision: DecisionRecord, run: RunRecord | None = None) -> Fa
         "kind": decision.kind,
         "status": decision.status,
         "title": form.title or form.description,
+        "tool": form.tool,
         "shows": _shown(data_of(decision.form)),
         "how": form.how(),
         "since": when(decision.created_at),
@@ -85,10 +88,23 @@ def decision_facts(decision: DecisionRecord, run: RunRecord | None = None) -> Fa
     }
 
 
+def rule_facts(rule: Rule) -> Facts:
+    """What a list says of a rule "always approve this"."""
+    return {
+        "id": rule.id,
+        "tool": rule.tool,
+        "arguments": rule.arguments,
+        "text": rule.text,
+        "step": rule.step,
+        "by": rule.by,
+        "since": when(rule.at),
+    }
+
+
 def _shown(data: Any) -> str:
     """What a person needs to know for an answer, on a line; "" for nothing."""
     if isinstance(data, dict):
-        beside = {key: value for key, value in data.items() if key not in ("_form", "_source", "_tool")}
+        beside = {key: value for key, value in data.items() if key not in _BESIDE}
         data = {**parse_form(data).context, **beside}
     return brief(value_text(untag(data)), _ASKED) if data else ""
 

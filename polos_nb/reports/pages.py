@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from polos_nb.reports.answers import said_of
 from polos_nb.reports.facts import Facts
 from polos_nb.safe_text import brief, json_text, value_text
 from polos_nb.transcript_text import count
@@ -51,6 +52,8 @@ def waiting_page(facts: Sequence[Facts], location: str, command: str) -> Page:
     head = ("run", "of", "step", "asks", "since", "expires")
     rows = [(f["run"], f["target"], f["step"], _cut(f["title"] or f["shows"]), f["since"], f["expires"]) for f in facts]
     note = f"{command} approve RUN [STEP] --yes answers; {command} show RUN says how."
+    held = {f["run"]: len(f["always"]) for f in facts if f["always"]}
+    note += "".join(f" {run} has {count(n, 'rule')}: {command} approve {run} --rules." for run, n in held.items())
     return Page("", head, rows, note=note, whole=("run", "step", "since", "expires"))
 
 
@@ -67,6 +70,9 @@ def run_page(facts: Facts, command: str) -> Page:
         blocks.append(
             (f"waits: {decision['step']}, since {decision['since']}{expires}", "\n".join(filter(None, lines)))
         )
+    if facts["always"]:
+        texts = [f"{rule['text']}: {command} approve {facts['run']} --revoke {rule['id']}" for rule in facts["always"]]
+        blocks.append(("always approved, and how to take that back", "\n".join(texts)))
     return Page(
         " · ".join(str(part) for part in about if part),
         ("", "step", "call", "state", "seconds", "why, or its error"),
@@ -115,9 +121,27 @@ def step_page(facts: Facts) -> Page:
     ]
     for decision in facts["decisions"]:
         who = f" by {decision['decided_by']}" if decision["decided_by"] else ""
-        said = json_text(decision["answer"]) if decision["answer"] is not None else decision["title"]
-        blocks.append((f"{decision['status']}{who}", said))
+        blocks.append((f"{decision['status']}{who}", _said(decision)))
     return Page(" · ".join(about), blocks=[(label, brief(text, _WHOLE)) for label, text in blocks if text])
+
+
+def _said(decision: Facts) -> str:
+    """What was answered: an approval in words, and with which arguments; anything else as it is."""
+    answer = decision["answer"]
+    if decision["kind"] != "approval" or not isinstance(answer, dict):
+        return json_text(answer) if answer is not None else str(decision["title"])
+    edited = answer.get("arguments")
+    said = said_of(answer, decision["tool"])
+    return f"{said}\n{json_text(edited, indent=2)}" if edited is not None else said
+
+
+def rules_page(facts: Sequence[Facts], run_id: str, command: str) -> Page:
+    """The rules "always approve this" of a run."""
+    if not facts:
+        return Page(note=f"{run_id} has no rule: every call that needs an approval is asked for.")
+    rows = [(f["id"], f["text"], f["step"], f["by"], f["since"]) for f in facts]
+    note = f"{command} approve {run_id} --revoke ID takes one back; the next call asks again."
+    return Page("", ("id", "approves", "given at", "by", "since"), rows, note=note, whole=("id", "since"))
 
 
 def why_page(facts: Sequence[Facts]) -> Page:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from polos_nb.codec_untag import untag
 from polos_nb.errors import ConfigurationError
-from polos_nb.reports.facts import Facts, cost_of, data_of, decision_facts, run_facts, step_facts
+from polos_nb.reports.facts import Facts, cost_of, data_of, decision_facts, rule_facts, run_facts, step_facts
+from polos_nb.runtime.always import rules
 from polos_nb.stores.base import RunRecord, StepRecord, Store, TraceRow
 from polos_nb.stores.fields import matches
 
@@ -35,7 +36,14 @@ def list_waiting(store: Store, *, query: str = "", status: str | None = None, li
         if query and not (matches(run, query) or query.casefold() in decision.step_key.casefold()):
             continue
         out.append(decision_facts(decision, run))
-    return out[: max(limit, 0)]
+    out = out[: max(limit, 0)]
+    held = {run_id: list_rules(store, run_id) for run_id in {facts["run"] for facts in out}}
+    return [{**facts, "always": held[facts["run"]]} for facts in out]
+
+
+def list_rules(store: Store, run_id: str) -> list[Facts]:
+    """The rules "always approve this" that hold in a run, oldest first."""
+    return [rule_facts(rule) for rule in rules(store, find_run(store, run_id).id)]
 
 
 def find_run(store: Store, run_id: str | None) -> RunRecord:
@@ -58,6 +66,7 @@ def one_run(store: Store, run_id: str | None = None) -> Facts:
     waiting = store.decisions(run_id=run.root or run.id, status="waiting")
     prefix = path_to(store, run)
     facts["waiting"] = [decision_facts(one, run) for one in waiting if one.step_key.startswith(prefix)]
+    facts["always"] = list_rules(store, run.id)
     facts["state"] = untag(data_of(run.state))
     return facts
 

@@ -1,15 +1,20 @@
-"""Asking a person before a tool is called."""
+"""Asking a person before a tool is called, and calling it with the arguments that they chose."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from polos_nb.codec import to_plain
+from polos_nb.codec import digest, to_plain
 from polos_nb.durable.asking import Question, decided
-from polos_nb.durable.fingerprint import StepCall
+from polos_nb.durable.fingerprint import StepCall, fingerprint
 from polos_nb.durable.steps import Attempt, Slot, StepFailure, Steps
+from polos_nb.errors import ArgumentsError, ConfigurationError
+from polos_nb.redaction import redactor
+from polos_nb.runtime.always import alike, call_facts, settled, spread
+from polos_nb.stores.waiting import DecisionRecord
 from polos_nb.tools import Tool
 
 
@@ -59,17 +64,91 @@ def approval_form(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
     return {"_form": form, "_source": "tool_approval", "_tool": tool.id}
 
 
-async def approved(tool: Tool, arguments: dict[str, Any], steps: Steps, slot: Slot) -> None:
-    """Return when a person has approved the call. Raises StepFailure, with their feedback, when they rejected it."""
+async def approved(tool: Tool, arguments: dict[str, Any], steps: Steps, slot: Slot) -> dict[str, Any]:
+    """The arguments of a call that a person has approved: these very ones, or those that they changed them to.
+
+    Raises StepFailure, with their feedback, when they rejected it, and when the tool takes no such arguments.
+    """
 
     async def execute(attempt: Attempt) -> Any:
-        question = Question(kind="approval", form=approval_form(tool, arguments))
-        decision = await decided(steps.book, steps.place(slot, attempt.record), question)
+        store = steps.book.store
+        decision = await decided(steps.book, steps.place(slot, attempt.record), _question(tool, arguments, steps))
         answer = orjson.loads(decision.answer or "null")
-        return answer if isinstance(answer, dict) else {"approved": answer}
+        answer = answer if isinstance(answer, dict) else {"approved": answer}
+        if answer.get("allow_always"):
+            spread(store, decision.run_id)
+        return answer
 
     answer = (await steps.perform(slot, execute, waits=True)).value
     if answer.get("approved") is not True:
         feedback = str(answer.get("feedback") or "").strip()
         text = f'Tool "{tool.id}" was rejected by the user.' + (f" Feedback: {feedback}" if feedback else "")
         raise StepFailure(RuntimeError(text), text=text)
+    try:
+        return _chosen(tool, arguments, answer)
+    except ConfigurationError as error:
+        raise StepFailure(error, text=str(error)) from None
+
+
+def changed(slot: Slot, arguments: dict[str, Any], steps: Steps) -> Slot:
+    """The same place in the run for a call whose arguments a person has changed.
+
+    It is known by both, what was asked for and what is used: of two calls that are changed into the same one each
+    keeps its own answer, whichever is approved first.
+    """
+    asked = slot.call.parts["arguments"]
+    call = replace(
+        slot.call,
+        parts={**slot.call.parts, "arguments": arguments, "asked": digest(asked)},
+        request=changed_request(arguments, asked),
+    )
+    return replace(slot, call=call, fingerprint=fingerprint(call, steps.branch))
+
+
+def changed_request(arguments: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """What is shown of a call whose arguments a person has changed from those `asked` for."""
+    return {"arguments": arguments, "asked": asked}
+
+
+def shown_arguments(arguments: dict[str, Any]) -> Any:
+    """Arguments as a person is shown them: plain data without secrets."""
+    return orjson.loads(redactor().redact(orjson.dumps(to_plain(arguments)).decode()))
+
+
+def _question(tool: Tool, arguments: dict[str, Any], steps: Steps) -> Question:
+    """What is asked. Beside the form it keeps what checks an answer and what a rule knows the call by."""
+    beside = {
+        "_arguments_schema": tool.parameters,
+        "_call": call_facts(tool.id, tool.version().digest, to_plain(arguments)),
+    }
+
+    def check(answer: dict[str, Any]) -> None:
+        _chosen(tool, arguments, answer)
+
+    def settle(decision: DecisionRecord) -> DecisionRecord:
+        return settled(steps.book.store, decision)
+
+    return Question(kind="approval", form=approval_form(tool, arguments) | beside, check=check, settle=settle)
+
+
+def _chosen(tool: Tool, arguments: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that an answer asks for. Raises ConfigurationError when the tool does not take them."""
+    given = answer.get("arguments")
+    if given is None or answer.get("approved") is not True:
+        return arguments
+    if not isinstance(given, dict):
+        raise ConfigurationError(f'Tool "{tool.id}" was approved with {given!r}, which is no object of arguments')
+    shown = shown_arguments(arguments)
+    if alike(given, shown):
+        return arguments
+    # What was left as it was shown is what was asked for, with the secrets that a person is not shown.
+    used = {
+        name: arguments[name] if name in shown and alike(value, shown[name]) else value for name, value in given.items()
+    }
+    try:
+        tool.schema.bind(used, None)
+    except ArgumentsError as error:
+        raise ConfigurationError(
+            f'Tool "{tool.id}" was approved with arguments that it does not take: {error}'
+        ) from None
+    return used

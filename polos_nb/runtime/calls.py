@@ -16,7 +16,7 @@ from polos_nb.durable.retry import Retry
 from polos_nb.durable.steps import Attempt, Slot, StepFailure, Steps
 from polos_nb.errors import ArgumentsError, CodecError, StepInDoubt
 from polos_nb.messages import Message, ToolCall, ToolResult
-from polos_nb.runtime.approvals import approved, reserve_approval
+from polos_nb.runtime.approvals import approved, changed, reserve_approval
 from polos_nb.runtime.requests import sayable
 from polos_nb.schema import parse_arguments
 from polos_nb.tools import Tool
@@ -58,8 +58,11 @@ class ToolCalls:
             if isinstance(outcome, BaseException):
                 raise outcome
         for item in prepared:
-            if isinstance(item, _Prepared) and item.tool.effect == "read" and item.slot.fingerprint in self._wrote:
-                self._steps.wrote(item.slot)  # there was a write inside: what comes later depends on it
+            if not isinstance(item, _Prepared):
+                continue
+            # There was a write inside, or another one than was asked for: what comes later depends on it.
+            if item.edited if item.tool.effect == "write" else item.slot.fingerprint in self._wrote:
+                self._steps.wrote(item.slot)
         return [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
 
     def _prepare(self, call: ToolCall, place: int) -> _Prepared | str:
@@ -82,27 +85,42 @@ class ToolCalls:
         if isinstance(item, str):
             return _failed(call, item)
         try:
+            if item.approval is not None:
+                used = await approved(item.tool, item.arguments, self._steps, item.approval)
+                item.use(used, self._steps)
             value = await perform_tool(
-                item.tool, item.arguments, self._steps, item.slot, self._asker, item.approval, noted=self._wrote
+                item.tool, item.arguments, self._steps, item.slot, self._asker, noted=self._wrote
             )
         except StepFailure as failure:
-            return _failed(call, failure.text)
+            return _failed(call, failure.text, item.changed_to)
         result = ToolResult(
             tool_name=item.tool.id,
             result=value,
             result_schema=type(value).__name__ if item.tool.types() else None,
             tool_call_id=call.id,
             tool_call_call_id=call.call_id,
+            arguments=item.changed_to,
         )
-        return Outcome(result=result, message=_message(call, to_text(value)))
+        return Outcome(result=result, message=_message(call, to_text(value), item.changed_to))
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Prepared:
     tool: Tool
     arguments: dict[str, Any]
     slot: Slot
     approval: Slot | None = None
+    edited: bool = False
+
+    @property
+    def changed_to(self) -> dict[str, Any] | None:
+        """The arguments that a person has changed the call's to; None where they did not."""
+        return self.arguments if self.edited else None
+
+    def use(self, arguments: dict[str, Any], steps: Steps) -> None:
+        """Call it with these arguments, which a person has approved."""
+        if arguments is not self.arguments:
+            self.slot, self.arguments, self.edited = changed(self.slot, arguments, steps), arguments, True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,17 +154,13 @@ async def perform_tool(
     steps: Steps,
     slot: Slot,
     asker: Asker,
-    approval: Slot | None = None,
     *,
     noted: set[str] | None = None,
 ) -> Any:
     """Call a tool as a step and return its value. Raises StepFailure, or what `Steps.perform` raises.
 
-    With an `approval` a person is asked first; a call that is rejected is a StepFailure with their feedback. `noted`
-    gets the step's fingerprint when there was a write in it.
+    `noted` gets the step's fingerprint when there was a write in it.
     """
-    if approval is not None:
-        await approved(tool, arguments, steps, approval)
     call = ToolCallStep(tool, arguments, steps, slot, asker)
     written = False
     retry = Retry(max_retries=tool.max_retries, base_delay=steps.book.retry_delay)
@@ -231,16 +245,20 @@ def late_write(slot: Slot, tool: Tool) -> StepInDoubt:
     )
 
 
-def _failed(call: ToolCall, text: str) -> Outcome:
+def _failed(call: ToolCall, text: str, changed_to: dict[str, Any] | None = None) -> Outcome:
     result = ToolResult(
         tool_name=call.function.name,
         status="failed",
         error=text,
         tool_call_id=call.id,
         tool_call_call_id=call.call_id,
+        arguments=changed_to,
     )
-    return Outcome(result=result, message=_message(call, f"Error: {text}"))
+    return Outcome(result=result, message=_message(call, f"Error: {text}", changed_to))
 
 
-def _message(call: ToolCall, text: str) -> Message:
+def _message(call: ToolCall, text: str, changed_to: dict[str, Any] | None = None) -> Message:
+    """What the model reads of a call; a line before it says with which arguments, where those are not its own."""
+    if changed_to is not None:
+        text = f"The user changed the arguments of this call and approved it with: {to_text(changed_to)}\n{text}"
     return Message(role="tool", content=sayable(text), tool_call_id=call.id, name=call.function.name)

@@ -18,7 +18,7 @@ from polos_nb.errors import ArgumentsError, DefinitionError, StepExecutionError
 from polos_nb.messages import AgentResult, Usage
 from polos_nb.run_events import Event, StepEvent
 from polos_nb.runtime.again import place_again
-from polos_nb.runtime.approvals import approved, reserve_approval
+from polos_nb.runtime.approvals import approved, changed, changed_request, reserve_approval
 from polos_nb.runtime.calls import Asker, ToolCallStep, tool_step
 from polos_nb.runtime.conversation import Conversations, Place
 from polos_nb.runtime.driver import Driver
@@ -117,6 +117,11 @@ class NestedRun:
             self.usage = run.transcript.usage
             self.wrote = drive.wrote
 
+    @property
+    def noted(self) -> dict[str, Any]:
+        """The nested run, once it is known."""
+        return {"run": self.run_id, "lineage": self.lineage} if self.run_id else {}
+
     def _place(self, steps: Steps, slot: Slot, lineage: str) -> Place | None:
         """Its turn: after what the run around it has said, else its own of an earlier pass or an earlier version."""
         book, talk = steps.book, self._target.conversation_id
@@ -152,7 +157,6 @@ class ToolChild:
     """A tool with its arguments, as a step of a workflow: it needs no run of its own."""
 
     kind = "tool"
-    run_id = lineage = ""
     usage: Usage | None = None
 
     def __init__(self, tool: Tool, arguments: dict[str, Any], asker: Asker) -> None:
@@ -161,6 +165,7 @@ class ToolChild:
         self._arguments = arguments
         self._asker = asker
         self._calls: list[ToolCallStep] = []
+        self.noted: dict[str, Any] = {}
 
     @property
     def wrote(self) -> bool:
@@ -174,13 +179,17 @@ class ToolChild:
     async def execute(self, steps: Steps, slot: Slot, attempt: Attempt) -> Any:
         """Call it, once a person has approved it where that is needed."""
         inner = steps.inside(slot, attempt.record)
-        approval = reserve_approval(self._tool, self._arguments, inner, slot.call)
+        used = self._arguments
+        approval = reserve_approval(self._tool, used, inner, slot.call)
         if approval is not None:
             try:
-                await approved(self._tool, self._arguments, inner, approval)
+                used = await approved(self._tool, self._arguments, inner, approval)
             except StepFailure as failure:
                 raise StepExecutionError(failure.text, step_key=slot.path) from None
-        self._calls.append(ToolCallStep(self._tool, self._arguments, steps, slot, self._asker))
+            if used is not self._arguments:
+                # The step is known by the call that the workflow made; what is inside it by the one that is made.
+                slot, self.noted = changed(slot, used, steps), changed_request(used, self._arguments)
+        self._calls.append(ToolCallStep(self._tool, used, steps, slot, self._asker))
         return await self._calls[-1].execute(attempt)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from polos_nb.messages import Message
 from polos_nb.stores.base import RunRecord, Store
@@ -14,10 +14,14 @@ _ALL = 100_000
 
 @dataclass(frozen=True)
 class Place:
-    """A place in a conversation: `turn` counts from 0, `before` are the runs of the turns before it, in order."""
+    """A place in a conversation: `turn` counts from 0, `before` are the runs of the turns before it, in order.
+
+    A place that was `chosen` is where a person wants to go on, as in a chat; the others follow from what was asked.
+    """
 
     turn: int
     before: tuple[str, ...]
+    chosen: bool = field(default=False, compare=False)
 
     @property
     def previous(self) -> str | None:
@@ -34,7 +38,8 @@ class Conversations:
     the old turns stay in the store.
 
     A turn that this process has made already is come back to only from the cell that made it, as far as cells can be
-    told apart: another cell that says "yes" again says something new.
+    told apart: another cell that says "yes" again says something new. What was said at a chosen place was said in no
+    cell: any cell comes back to it that says the same.
     """
 
     def __init__(self, store: Store) -> None:
@@ -43,6 +48,11 @@ class Conversations:
         self._asked: Counter[tuple[str, str, str]] = Counter()
         self._cell: str | None = None
         self._made: dict[tuple[str, int], str | None] = {}
+
+    @property
+    def cell(self) -> str | None:
+        """The cell that is being executed; None when nobody can tell."""
+        return self._cell
 
     def begin_cell(self, cell: str | None = None) -> None:
         """Equal calls are counted anew in each execution of a cell. `cell` names it; None when nobody can tell."""
@@ -98,7 +108,11 @@ class Conversations:
     def said(self, conversation_id: str, place: Place, run_id: str) -> None:
         """The turn is complete: the next one follows it."""
         self._paths[conversation_id] = [*place.before, run_id]
-        self._made[conversation_id, place.turn] = self._cell
+        self._made[conversation_id, place.turn] = None if place.chosen else self._cell
+
+    def stand(self, conversation_id: str, runs: Sequence[str]) -> None:
+        """Go on behind these runs, whatever this process has said last; without any, at the beginning."""
+        self._paths[conversation_id] = list(runs)
 
     def _may_return(self, conversation_id: str, turn: int) -> bool:
         made_by = self._made.get((conversation_id, turn))
@@ -116,11 +130,10 @@ def _same(run: RunRecord | None, target_id: str, input: str) -> bool:
 
 
 def _newest_branch(runs: list[RunRecord]) -> list[str]:
-    """The runs from the first turn to the newest run, oldest first."""
-    done = [run for run in runs if run.status == "completed"]
-    known = {run.id: run for run in done}
+    """The runs from the first turn to the newest complete one, oldest first: a chat goes on behind a stopped turn."""
+    known = {run.id: run for run in runs}
     out: list[str] = []
-    run = done[0] if done else None
+    run = next((run for run in runs if run.status == "completed"), None)
     while run is not None and run.id not in out:
         out.append(run.id)
         run = known.get(run.previous or "")

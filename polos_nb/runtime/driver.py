@@ -24,6 +24,8 @@ from polos_nb.runtime.records import kept_options, run_finished
 from polos_nb.runtime.targets import Pass
 from polos_nb.stores.base import RunRecord
 
+_BEFORE = 0.5  # seconds
+
 
 class Driver:
     """Drives calls, pass by pass."""
@@ -150,14 +152,15 @@ class Driver:
         """The body of the target. An outermost run that only waits is left, where nobody waits with it."""
         patience = 0.0 if drive.plan is not None else self._runtime.patience
         steps = Steps(book, chain=drive.chain, state=now.keeper(drive.target))
-        if drive.outer is not None or patience is None:
+        if drive.outer is not None or (patience is None and not drive.run.attended):
             return await _body(drive, steps, now)
+        patience = patience or 0.0
         work = asyncio.ensure_future(_body(drive, steps, now))
-        idle = asyncio.ensure_future(book.lot.until_idle(patience))
+        idle = asyncio.ensure_future(_left(drive, book, patience))
         try:
             await asyncio.wait({work, idle}, return_when=asyncio.FIRST_COMPLETED)
             while not work.done() and not book.lot.idle(patience):  # what it waited for came at this very moment
-                idle = asyncio.ensure_future(book.lot.until_idle(patience))
+                idle = asyncio.ensure_future(_left(drive, book, patience))
                 await asyncio.wait({work, idle}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 book.lot.leaving = True
@@ -238,6 +241,18 @@ class Driver:
         drive.run.emit(run_finished(run, store.trace(run.id)))
         how = "was stopped" if run.status == "cancelled" else f"failed: {run.error}"
         raise RunError(f"run {run.id} {how}, where it was driven; run it again to go on from there", run_id=run.id)
+
+
+async def _left(drive: Drive, book: Book, patience: float) -> None:
+    """Return when a run only waits, for longer than `patience`, and nobody waits with it for an answer."""
+    while True:
+        await book.lot.until_idle(patience)
+        # Where its time is up while it waits for an answer, it has not failed: it is left a moment before.
+        when = drive.limit.when() if drive.limit is not None else None
+        late = when is not None and when - asyncio.get_running_loop().time() < _BEFORE
+        if late or not (drive.run.attended and book.lot.asking):
+            return
+        await drive.run.left_alone(_BEFORE / 2)
 
 
 async def _body(drive: Drive, steps: Steps, now: Pass) -> Any:

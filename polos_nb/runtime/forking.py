@@ -133,7 +133,8 @@ def _asking(
     trace: list[tuple[TraceRow, StepRecord]], row: TraceRow, step: StepRecord, asked: Mapping[str, Any]
 ) -> tuple[TraceRow, StepRecord, dict[str, Any]]:
     """The model's step that asked for a tool call, and the changes put as changes of its answer."""
-    wanted = orjson.loads(step.request).get("arguments")
+    request = orjson.loads(step.request)
+    wanted = request.get("asked", request.get("arguments"))  # a person may have changed what the model asked for
     for other, record in sorted(trace, key=lambda pair: pair[0].seq, reverse=True):
         if record.kind != "llm" or other.seq > row.seq or record.parent != step.parent:
             continue
@@ -148,6 +149,9 @@ def _asking(
 
 def _edited(step: StepRecord, changes: Mapping[str, Any]) -> str:
     tree = orjson.loads(step.output or "null")
+    if step.kind == "approval" and any(path.startswith("arguments.") for path in changes):
+        asked = orjson.loads(step.request).get("form", {}).get("_form", {}).get("context", {}).get("input")
+        tree = {"arguments": asked, **tree} if isinstance(tree, dict) else tree
     for path, value in changes.items():
         parts = [part for part in path.split(".") if part]
         if parts and parts[0] in ("result", "output") and not _has(tree, parts[0]):

@@ -21,6 +21,7 @@ from polos_nb.runtime.requests import (
     llm_parts,
     parameters,
     response_schema,
+    sayable,
     tool_definitions,
     user_messages,
 )
@@ -196,14 +197,14 @@ class AgentLoop:
 
     def _final_answer(self, call: ToolCall) -> Outcome:
         text = call.function.arguments
-        about = {"tool_name": FINAL_ANSWER, "tool_call_id": call.id}
+        about: dict[str, Any] = {"tool_name": FINAL_ANSWER, "tool_call_id": call.id}
         try:
             value = parse_output(self.agent.output_schema, text)
         except OutputError as error:
             said = f"Error: {error} Call {FINAL_ANSWER} again with arguments that fit."
             result = ToolResult(status="failed", error=str(error), **about)
             return Outcome(result=result, message=_tool_message(call, said), final=True, text=text)
-        result = ToolResult(result=value, **about)  # type: ignore[arg-type]
+        result = ToolResult(result=value, **about)
         return Outcome(result=result, message=_tool_message(call, "ok"), final=True, text=text)
 
     def _partial(self, response: ModelResponse) -> Any:
@@ -258,14 +259,20 @@ def _tool_message(call: ToolCall, text: str) -> Message:
 
 def _kept(response: ModelResponse) -> dict[str, Any]:
     return {
-        "text": response.text,
-        "tool_calls": [call.model_dump(mode="json", exclude_none=True) for call in response.tool_calls],
+        "text": sayable(response.text),
+        "tool_calls": [_kept_call(call) for call in response.tool_calls],
         "usage": response.usage.model_dump(mode="json", exclude_none=True),
         "finish_reason": response.finish_reason,
-        "reasoning": response.reasoning,
+        "reasoning": sayable(response.reasoning) if response.reasoning else response.reasoning,
         "extra": response.extra,
         "model": response.model,
     }
+
+
+def _kept_call(call: ToolCall) -> dict[str, Any]:
+    said = call.model_dump(mode="python", exclude_none=True)
+    function = {name: sayable(value) if isinstance(value, str) else value for name, value in said["function"].items()}
+    return said | {"function": function}
 
 
 def _revive(kept: dict[str, Any]) -> ModelResponse:

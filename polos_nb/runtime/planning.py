@@ -76,7 +76,7 @@ def report(plan: Plan, transcript: Transcript, target: Any, store: Store, *, max
     agent = target if isinstance(target, Agent) else None
     steps = [_step(item, store) for item in plan.stopped]
     asked = sum(isinstance(item, AnswerItem) for item in cached)
-    limit = _limit(agent, max_steps) if agent is not None else None
+    limit = turns_limit(agent, max_steps) if agent is not None else None
     waiting = [step.name for step in steps if step.kind == "approval"]
     may = [tool.id for tool in agent.tools if isinstance(tool, Tool) and tool.approval == "always"] if agent else []
     return PlanReport(
@@ -90,7 +90,8 @@ def report(plan: Plan, transcript: Transcript, target: Any, store: Store, *, max
     )
 
 
-def _limit(agent: Agent, default: int) -> int:
+def turns_limit(agent: Agent, default: int) -> int:
+    """How often an agent may call its model in one run; `default` where its stop conditions do not say."""
     limits = [
         getattr(condition.config, "limit", None) or getattr(condition.config, "count", None)
         for condition in agent.stop_conditions

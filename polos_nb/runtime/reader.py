@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from polos_nb.run_events import Event
-from polos_nb.runtime.records import run_started, trace_events
+from polos_nb.runtime.records import Answers, run_started, trace_events
 from polos_nb.stores.base import RunRecord, Store
 
 _POLL_SECONDS = 0.03
@@ -27,7 +27,7 @@ async def follow(
             for row, step in store.trace(run.id):
                 if told.get(row.seq) != (step.id, step.status):
                     told[row.seq] = (step.id, step.status)
-                    for event in trace_events(run, row, step, store):
+                    for event in trace_events(run, row, step, store, Answers(store)):
                         emit(event)
             current = store.get_run(run.id)
             continue

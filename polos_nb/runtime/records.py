@@ -21,13 +21,17 @@ from polos_nb.run_events import (
     StepEvent,
     StepFailed,
     StepFinished,
+    StepResumed,
     StepStarted,
     StepSuspended,
 )
 from polos_nb.stores.base import RunRecord, StepRecord, Store, TraceRow
+from polos_nb.stores.waiting import DecisionRecord
 from polos_nb.transcript import Transcript
 
 NESTED = ("agent", "workflow")  # kinds of steps that have a run of their own
+_ASKING = ("approval", "suspend")
+_ALL = 1_000_000
 
 
 class Kept(NamedTuple):
@@ -96,32 +100,59 @@ def run_finished(run: RunRecord, trace: list[tuple[TraceRow, StepRecord]]) -> Ru
 def transcript_from_records(run: RunRecord, trace: list[tuple[TraceRow, StepRecord]], store: Store) -> Transcript:
     """The transcript that the events of the run would have given."""
     out = Transcript()
-    for event in run_events(run, trace, store):
+    for event in run_events(run, trace, store, Answers(store)):
         out.add(event)
     return out
 
 
-def run_events(run: RunRecord, trace: list[tuple[TraceRow, StepRecord]], store: Store) -> Iterator[Event]:
-    """The events of a run as its records tell them."""
+class Answers:
+    """Who answered which step, as the store knows it; each run is looked up once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, dict[int | None, DecisionRecord]] = {}
+
+    def of(self, step: StepRecord) -> DecisionRecord | None:
+        """What a person answered at a step; None for steps that ask nobody."""
+        if step.kind not in _ASKING or step.status != "completed":
+            return None
+        if step.run_id not in self._known:
+            run = self._store.get_run(step.run_id)
+            found = self._store.decisions(
+                run_id=(run.root if run else None) or step.run_id, status="answered", limit=_ALL
+            )
+            self._known[step.run_id] = {decision.step_id: decision for decision in found}
+        return self._known[step.run_id].get(step.id)
+
+
+def run_events(
+    run: RunRecord, trace: list[tuple[TraceRow, StepRecord]], store: Store, answers: Answers | None = None
+) -> Iterator[Event]:
+    """The events of a run as its records tell them; with `answers`, also who answered what."""
     yield run_started(run)
     for row, step in trace:
-        yield from trace_events(run, row, step, store)
+        yield from trace_events(run, row, step, store, answers)
     if run.status != "running":
         yield run_finished(run, trace)
 
 
-def trace_events(run: RunRecord, row: TraceRow, step: StepRecord, store: Store) -> Iterator[Event]:
+def trace_events(
+    run: RunRecord, row: TraceRow, step: StepRecord, store: Store, answers: Answers | None = None
+) -> Iterator[Event]:
     """The events of one step as its record tells them, with those of the run inside it."""
     common = _about(run) | {
         "step_key": step.step_key,
         "step_type": step.kind,
         "name": step.name,
         "parent": step.parent,
+        "at": step.started_at or run.created_at,
     }
     request = orjson.loads(step.request)
     seconds = step.finished_at - step.started_at if step.finished_at else None
     started = StepStarted(why=row.why, request=request, **common)
+    answered = None if answers is None else answers.of(step)
     if step.status == "completed":
+        ended = common | {"at": step.finished_at or common["at"]}
         finished = StepFinished(
             output=untag(orjson.loads(step.output or "null")),
             cached=row.cached,
@@ -130,20 +161,24 @@ def trace_events(run: RunRecord, row: TraceRow, step: StepRecord, store: Store) 
             attempts=step.attempts,
             why=row.why,
             request=request,
-            **common,
+            **ended,
         )
+        told = [] if answered is None else [_resumed(answered, common)]
         if row.cached:
+            yield from told
             yield finished
-            yield from nested_events(run, step, store, cached=True)
+            yield from nested_events(run, step, store, cached=True, answers=answers)
             return
         yield started
-        yield from nested_events(run, step, store)
+        yield from told
+        yield from nested_events(run, step, store, answers=answers)
         yield finished
         return
     yield started
-    yield from nested_events(run, step, store)
+    yield from nested_events(run, step, store, answers=answers)
     if step.status == "failed":
-        failed = StepFailed(error=step.error or "", attempt=step.attempts, seconds=seconds, request=request, **common)
+        ended = common | {"at": step.finished_at or common["at"]}
+        failed = StepFailed(error=step.error or "", attempt=step.attempts, seconds=seconds, request=request, **ended)
         yield failed
     for decision in store.decisions(run_id=run.root or run.id, status="waiting"):
         if decision.step_id == step.id:
@@ -154,7 +189,13 @@ def trace_events(run: RunRecord, row: TraceRow, step: StepRecord, store: Store) 
 
 
 def nested_events(
-    run: RunRecord, step: StepRecord, store: Store, *, cached: bool = False, path: str = ""
+    run: RunRecord,
+    step: StepRecord,
+    store: Store,
+    *,
+    cached: bool = False,
+    path: str = "",
+    answers: Answers | None = None,
 ) -> Iterator[StepEvent]:
     """The step events of the run inside a step, put below that step (at `path`); all as `cached` if the step is."""
     child = nested_run(step, store) if step.kind in NESTED else None
@@ -162,9 +203,15 @@ def nested_events(
         return
     for row, inner in store.trace(child.id):
         shown = TraceRow(row.seq, row.step_id, cached=True) if cached else row
-        for event in trace_events(child, shown, inner, store):
+        for event in trace_events(child, shown, inner, store, answers):
             if isinstance(event, StepEvent):
                 yield lifted(event, path or step.step_key, run)
+
+
+def _resumed(decision: DecisionRecord, common: Mapping[str, Any]) -> StepResumed:
+    answer = orjson.loads(decision.answer or "null")
+    about = dict(common) | {"at": decision.decided_at or 0.0}
+    return StepResumed(answer=answer, decided_by=decision.decided_by or "", **about)
 
 
 def nested_run(step: StepRecord, store: Store) -> RunRecord | None:

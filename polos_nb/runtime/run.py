@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class Run:
         self.task: asyncio.Task[Any] | None = None
         self.stopped = False  # whether somebody has asked for its end
         self.stopped_id = ""  # the run that a pass was writing in when it ended before its time
+        self.attended = False  # whether somebody waits with it, however long it waits for an answer
+        self._alone = asyncio.Event()
         self._id = ""
         self._log = EventLog()
         self._log.listen(self.transcript.add)
@@ -81,6 +84,21 @@ class Run:
         self.stopped = True
         if self.task is not None:
             self.task.get_loop().call_soon_threadsafe(self.task.cancel)
+
+    def attend(self) -> None:
+        """Wait with this run when it waits for an answer, until `leave`. Before it is started."""
+        self.attended = True
+
+    def leave(self) -> None:
+        """Wait with this run no more: once it only waits, it is left, and goes on when it has its answer."""
+        self.attended = False
+        if self.task is not None and not self.task.get_loop().is_closed():
+            self.task.get_loop().call_soon_threadsafe(self._alone.set)
+
+    async def left_alone(self, seconds: float) -> None:
+        """Return when nobody waits with this run any more, or after that many seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._alone.wait(), seconds)
 
     async def result(self) -> Any:
         """The result, when it is there. Raises what the run raised: RunError and its kin, CancelledError."""

@@ -21,7 +21,7 @@ from polos_nb.messages import AgentResult, Message
 from polos_nb.models.base import Model, ModelRequest, ModelResponse, Piece
 from polos_nb.models.registry import get_model
 from polos_nb.redaction import Redactor, redactor
-from polos_nb.runtime.approvals import reserve_approval
+from polos_nb.runtime.approvals import approved, changed, reserve_approval
 from polos_nb.runtime.calls import Asker, perform_tool, tool_step
 from polos_nb.runtime.loop import AgentLoop
 from polos_nb.runtime.portal import portal
@@ -122,7 +122,9 @@ def tool_target(
         asker = Asker(workflow_id=tool.id, conversation_id=conversation_id, user_id=user_id)
         slot = steps.reserve(step)
         try:
-            return await perform_tool(tool, arguments, steps, slot, asker, approval)
+            used = arguments if approval is None else await approved(tool, arguments, steps, approval)
+            slot = slot if used is arguments else changed(slot, used, steps)
+            return await perform_tool(tool, used, steps, slot, asker)
         except StepFailure as failure:
             text = f"step {slot.path}: {failure.text}"
             raise RunError(text, run_id=steps.book.run.id, step_key=slot.path) from failure.error

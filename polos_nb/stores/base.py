@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from polos_nb.stores.cleaning import Cleaning
+from polos_nb.stores.counting import Counting
 from polos_nb.stores.waiting import Decisions, Topics
 
 RunStatus = Literal["running", "completed", "failed", "cancelled", "suspended"]
@@ -116,7 +117,7 @@ class StoreStats:
     by_target: Mapping[str, int] = field(default_factory=dict)
 
 
-class Store(Decisions, Topics, Cleaning, Protocol):
+class Store(Decisions, Topics, Cleaning, Counting, Protocol):
     """Keeps runs, steps, conversation messages, decisions and blobs.
 
     All calls are synchronous, safe from any thread, and atomic: when one returns, what it wrote survives the end of
@@ -147,9 +148,16 @@ class Store(Decisions, Topics, Cleaning, Protocol):
         target_id: str | None = None,
         status: str | None = None,
         conversation_id: str | None = None,
+        kind: str | None = None,
+        since: float | None = None,
+        outermost: bool = False,
+        offset: int = 0,
         limit: int = 50,
     ) -> list[RunRecord]:
-        """Runs, newest first. `query` is a part of id, target, input, status, error or conversation id (any case)."""
+        """Runs, newest first. `query` is a part of id, target, input, status, error or conversation id (any case).
+
+        `since` leaves out what began earlier, in seconds since 1970; `outermost` what another run has started. The
+        first `offset` of those that match are skipped."""
 
     def child_runs(self, run_id: str) -> list[RunRecord]:
         """The runs that steps of this run have started, oldest first."""

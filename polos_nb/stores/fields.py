@@ -13,6 +13,7 @@ RUN_FIELDS = tuple(field.name for field in fields(RunRecord))
 STEP_FIELDS = tuple(field.name for field in fields(StepRecord))
 _RUN_CHANGES = frozenset(RUN_FIELDS) - {"id"}
 _STEP_CHANGES = frozenset(STEP_FIELDS) - {"id", "run_id"}
+SEARCHED = ("id", "target_id", "input", "status", "error", "conversation_id")  # fields of a run
 _LARGEST = 2**63 - 1  # of an SQLite integer
 
 
@@ -63,6 +64,10 @@ def output_blob(text: str | None) -> str | None:
 
 def matches(run: RunRecord, query: str) -> bool:
     """Is the search text of `list_runs` a part of this run, in any case? The empty text is."""
+    return contains([getattr(run, name) for name in SEARCHED], query)
+
+
+def contains(texts: Iterable[str | None], query: str) -> bool:
+    """Is the search text a part of one of these, in any case?"""
     folded = query.casefold()
-    texts = (run.id, run.target_id, run.input, run.status, run.error, run.conversation_id)
-    return any(folded in text.casefold() for text in texts if text)
+    return not folded or any(folded in text.casefold() for text in texts if text)

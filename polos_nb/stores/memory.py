@@ -18,10 +18,11 @@ from polos_nb.stores.fields import (
     run_number,
 )
 from polos_nb.stores.memory_cleaning import Identity, MemoryCleaning
+from polos_nb.stores.memory_counting import MemoryCounting
 from polos_nb.stores.memory_waiting import MemoryWaiting
 
 
-class MemoryStore(MemoryWaiting, MemoryCleaning):
+class MemoryStore(MemoryWaiting, MemoryCleaning, MemoryCounting):
     """A `Store` in memory. It ends with the process and is not shared with others.
 
     >>> store = MemoryStore()
@@ -82,19 +83,20 @@ class MemoryStore(MemoryWaiting, MemoryCleaning):
         target_id: str | None = None,
         status: str | None = None,
         conversation_id: str | None = None,
+        kind: str | None = None,
+        since: float | None = None,
+        outermost: bool = False,
+        offset: int = 0,
         limit: int = 50,
     ) -> list[RunRecord]:
         """Runs, newest first; see `Store`."""
         with self._lock:
             found = [
                 run
-                for run in reversed(self._runs.values())
-                if target_id in (None, run.target_id)
-                and status in (None, run.status)
-                and conversation_id in (None, run.conversation_id)
-                and matches(run, query)
+                for run in self._listed(target_id, status, kind, since, outermost)
+                if conversation_id in (None, run.conversation_id) and matches(run, query)
             ]
-            return found[: max(limit, 0)]
+            return found[max(offset, 0) :][: max(limit, 0)]
 
     def child_runs(self, run_id: str) -> list[RunRecord]:
         """The runs that steps of this run have started; see `Store`."""

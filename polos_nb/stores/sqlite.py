@@ -23,6 +23,7 @@ from polos_nb.stores.fields import (
     run_number,
 )
 from polos_nb.stores.sqlite_cleaning import SqliteCleaning
+from polos_nb.stores.sqlite_counting import SEARCH_PAGE, SqliteCounting, run_filter
 from polos_nb.stores.sqlite_file import Durability, SqliteFile, execute
 from polos_nb.stores.sqlite_waiting import SqliteWaiting
 
@@ -59,7 +60,7 @@ _NEW_BLOB = "INSERT OR IGNORE INTO blobs (name, text, size) VALUES (?, ?, ?)"
 _NEW_MESSAGE = "INSERT INTO messages (run_id, position, conversation_id, turn, message) VALUES (?, ?, ?, ?, ?)"
 
 
-class SqliteStore(SqliteWaiting, SqliteCleaning):
+class SqliteStore(SqliteWaiting, SqliteCleaning, SqliteCounting):
     """A `Store` in an SQLite file, which is made with its directory when it is not there.
 
     What was written survives the end of the process, however that comes. `durability` says what survives a failure
@@ -110,27 +111,32 @@ class SqliteStore(SqliteWaiting, SqliteCleaning):
         target_id: str | None = None,
         status: str | None = None,
         conversation_id: str | None = None,
+        kind: str | None = None,
+        since: float | None = None,
+        outermost: bool = False,
+        offset: int = 0,
         limit: int = 50,
     ) -> list[RunRecord]:
         """Runs, newest first; see `Store`."""
         self._file.look()
-        given = {"target_id": target_id, "status": status, "conversation_id": conversation_id}
-        where, values = _where({name: value for name, value in given.items() if value is not None})
-        sql = f"SELECT {_RUN_COLUMNS} FROM runs{where} ORDER BY id DESC"
+        given = {"target_id": target_id, "status": status, "conversation_id": conversation_id, "kind": kind}
+        where, values = run_filter(given, since, outermost)
+        limit, offset = max(limit, 0), max(offset, 0)
         if not query:
-            return [_run(row) for row in self._file.read(f"{sql} LIMIT ?", (*values, max(limit, 0)))]
+            sql = f"SELECT {_RUN_COLUMNS} FROM runs{where} ORDER BY id DESC LIMIT ? OFFSET ?"
+            return [_run(row) for row in self._file.read(sql, (*values, limit, offset))]
         found: list[RunRecord] = []
         # SQLite folds only ASCII letters, so the search is ours: in pages, not to hold the lock for long.
         before: int | None = 2**63 - 1
-        page = f"SELECT {_RUN_COLUMNS} FROM runs{where or ' WHERE 1'} AND id < ? ORDER BY id DESC LIMIT 500"
-        while len(found) < limit:
-            rows = self._file.read(page, (*values, before))
+        page = f"SELECT {_RUN_COLUMNS} FROM runs{where or ' WHERE 1'} AND id < ? ORDER BY id DESC LIMIT ?"
+        while len(found) < offset + limit:
+            rows = self._file.read(page, (*values, before, SEARCH_PAGE))
             runs = [_run(row) for row in rows]
             found += [run for run in runs if matches(run, query)]
-            if len(rows) < 500:
+            if len(rows) < SEARCH_PAGE:
                 break
             before = run_number(runs[-1].id)
-        return found[: max(limit, 0)]
+        return found[offset:][:limit]
 
     def child_runs(self, run_id: str) -> list[RunRecord]:
         """The runs that steps of this run have started; see `Store`."""

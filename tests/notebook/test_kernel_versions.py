@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.kernels import Kernel, kernel
-
-KERNELS = Path(__file__).parent.parent.parent / ".ci" / "kernels"
+from tests.kernels import IPYKERNELS, Kernel, kernel, kernel_env
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
 
@@ -23,17 +20,10 @@ endless = Agent(id="endless", model=ScriptedModel(lambda request: Turn(text="wor
 """
 
 
-@pytest.fixture(params=["6.29.5", "7.2.0", "installed"])
+@pytest.fixture(params=IPYKERNELS)
 def any_kernel(request: Any, tmp_path: Path) -> Any:
     """A watched kernel of each version."""
-    env = {"POLOS_NB_STORE": str(tmp_path / "steps.db")}
-    if request.param != "installed":
-        folder = KERNELS / request.param
-        if not folder.is_dir():
-            if os.environ.get("CI") == "true":
-                pytest.fail(f"ipykernel {request.param} is missing in CI; .ci/install-kernels installs it")
-            pytest.skip(f"ipykernel {request.param} is not here; .ci/install-kernels installs it")
-        env["PYTHONPATH"] = str(folder)
+    env = {"POLOS_NB_STORE": str(tmp_path / "steps.db"), **kernel_env(request.param)}
     with kernel(tmp_path, env) as started:
         version = started.run("import ipykernel; ipykernel.__version__").shown()[0].strip("'")
         assert request.param in ("installed", version)
@@ -56,7 +46,7 @@ def test_three_queued_cells_all_run(any_kernel: Kernel) -> None:
 def test_stop_ends_a_run_soon_and_the_next_cell_works(any_kernel: Kernel) -> None:
     """Interrupting a streaming run ends its cell with an error that says how to go on; the kernel stays usable."""
     request = any_kernel.send("%%polos_run endless\nGo on")
-    _wait_for_first_output(any_kernel)
+    any_kernel.until(lambda: any_kernel.so_far(request).outputs)
     begin = time.monotonic()
     any_kernel.interrupt()
     result = any_kernel.collect(request, timeout=30)
@@ -64,11 +54,3 @@ def test_stop_ends_a_run_soon_and_the_next_cell_works(any_kernel: Kernel) -> Non
     assert time.monotonic() - begin < 20, "the run did not notice Stop"
     assert "run the cell again" in (result.error + str(result.outputs) + str(result.updates))
     assert any_kernel.run("print(1 + 1)").stdout == "2\n"
-
-
-def _wait_for_first_output(started: Kernel) -> None:
-    for _ in range(200):
-        message = started.client.get_iopub_msg(timeout=30)
-        if message["msg_type"] == "display_data":
-            return
-    raise AssertionError("no output came")
