@@ -106,10 +106,10 @@ class Form:
         >>> parse_form({"_form": {"fields": [{"key": "region", "type": "text", "required": True}]}}).flags()
         '--set region=TEXT'
         """
+        needed = [one for one in self.fields if one.required and one.key != "approved" and one.default is None]
         if not self.fields or self.field("approved") is not None:
-            return "--yes (or --no)"
-        needed = [one for one in self.fields if one.required] or list(self.fields)
-        return " ".join(f"--set {one.how()}" for one in needed)
+            return " ".join(["--yes (or --no)", *(f"--set {one.how()}" for one in needed)])
+        return " ".join(f"--set {one.how()}" for one in needed or self.fields)
 
     def check(self, answers: Mapping[str, Any]) -> dict[str, Any]:
         """The answers with their right types, defaults filled in, and everything that is no field as it was given.

@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 REDACTED = "[redacted]"
-_LAST_WORD = re.compile(r"[!-~]+\Z")  # keys are ASCII without spaces; other scripts are never held back
+# Keys are ASCII without spaces; other scripts are never held back. Tried where a word starts: else it is quadratic.
+_LAST_WORD = re.compile(r"(?<![!-~])[!-~]+\Z")
 _LONGEST_WORD = 4096
 _KEY_BEGINS = re.compile(r"sk-|AIza|gsk_|fw_|tgp_|xox|xapp-|gh[pousr]_|github_pat_|AKIA|hf_|e2b_|eyJ|[Bb]earer|-----")
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)

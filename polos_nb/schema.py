@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Annotated, Any, get_origin, get_type_hints
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
@@ -216,6 +217,10 @@ def parse_arguments(text: str) -> dict[str, Any]:
         raise ArgumentsError(f"the arguments are not JSON: {error}, near {near!r}; send one JSON object") from None
     if not isinstance(value, dict):
         raise ArgumentsError(f"the arguments are {type(value).__name__}, not a JSON object; send one JSON object")
+    try:
+        orjson.dumps(value)
+    except TypeError as error:  # too deep, an integer beyond 64 bits, half a surrogate pair: no store could keep it
+        raise ArgumentsError(f"the arguments cannot be kept: {error}; send plainer ones") from None
     return value
 
 

@@ -103,8 +103,11 @@ class Transcript(RunView):
         if isinstance(event, StepStarted):
             _begin(item, event)
         elif isinstance(event, StepFinished):
+            before = item.usage if isinstance(item, AnswerItem) else None
             _complete(item, event)
-            if isinstance(item, AnswerItem):
+            if isinstance(item, AnswerItem) and before is None:  # adding up all of them each time would take too long
+                self.usage = total_usage([self.usage, item.usage])
+            elif isinstance(item, AnswerItem):
                 self.usage = total_usage(i.usage for i in self.walk() if isinstance(i, AnswerItem))
         elif isinstance(event, StepFailed):
             item.state = "failed" if event.retry_in is None else "retrying"

@@ -53,7 +53,7 @@ class Call:
         """The arguments as data; the text itself when it is not JSON."""
         try:
             return json.loads(self.arguments or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return self.arguments
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -341,3 +342,21 @@ def test_calls_that_a_person_changed_stay_in_the_order_of_the_calls() -> None:
     tools = [item for item in folded(turned).items if isinstance(item, ToolItem)]
     assert [item.step_key for item in tools] == ["1.get_weather[0]", "1.get_weather[1]"]
     assert [item.arguments["city"] for item in tools] == [CITIES[1], CITIES[0]]
+
+
+def test_the_tokens_of_many_answers_are_added_up_as_they_come() -> None:
+    """A step that is told again counts once; a map of thousands of agents takes time in proportion to their number."""
+    run = Transcript()
+    about: dict[str, Any] = {"run_id": "r1", "target_id": "flow"}
+    run.add(RunStarted(**about, kind="workflow"))
+
+    def answer(number: int, tokens: int) -> None:
+        step: dict[str, Any] = {**about, "step_key": f"{number}.llm", "step_type": "llm"}
+        run.add(StepFinished(**step, output=said("ok"), usage=Usage(input_tokens=tokens, total_tokens=tokens)))
+
+    begin = time.monotonic()
+    for number in range(3_000):
+        answer(number, 2)
+    assert time.monotonic() - begin < 15  # adding all of them up each time takes a minute
+    answer(7, 5)
+    assert (run.usage.input_tokens, run.usage.total_tokens) == (6_003, 6_003)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from polos_nb.errors import ConfigurationError
-from polos_nb.reports.answers import answer, login_name
+from polos_nb.reports.answers import answer_question, login_name
 from polos_nb.stores.base import Store
 
 _KEYS = ("run", "step", "nonce", "values", "always")
@@ -35,21 +35,22 @@ class Answering:
         values = args.get("values")
         if not isinstance(run, str) or not isinstance(step, str) or not isinstance(values, Mapping):
             raise ConfigurationError("an answer needs the run, the step and the values of its card")
-        self._check(run, step, nonce)
+        decision = self._meant(run, step, nonce)
         given = dict(values)
         always = args.get("always")
         if always is not None:
             given["allow_always"] = always
-        done = answer(self._store, run, step, values=given, by=self._by)
+        done = answer_question(self._store, decision, given, by=self._by)
         return {"sentence": done.sentence()}
 
-    def _check(self, run: str, step: str, nonce: Any) -> None:
-        for decision in self._store.decisions(run_id=run):
-            if decision.step_key != step or decision.step_id is None:
-                continue
-            known = self._nonces.get(decision.id)
-            if known and isinstance(nonce, str) and hmac.compare_digest(known.encode(), nonce.encode()):
-                return
+    def _meant(self, run: str, step: str, nonce: Any) -> int:
+        """The decision whose card this is. Its step may have asked something else since."""
+        given = nonce.encode("utf-8", "replace") if isinstance(nonce, str) else b""
+        for number, known in self._nonces.items():
+            if hmac.compare_digest(known.encode(), given):
+                decision = self._store.get_decision(number)
+                if decision is not None and (decision.run_id, decision.step_key) == (run, step):
+                    return number
         raise ConfigurationError(
             f"this card is not the one that asks for {step} of {run}; look at %polos runs --waiting for what waits"
         )

@@ -29,7 +29,9 @@ class Asked:
 
     def started(self, run: Run) -> None:
         """A run is about to be driven (see `Runtime.on_run`)."""
-        if run in self._host.seen or not self._host.in_cell or not self._watched() or not in_kernel(self._host.ip):
+        if run.attended or run in self._host.seen:  # a chat's message, or one that a cell shows already
+            return
+        if not self._host.in_cell or not self._watched() or not in_kernel(self._host.ip):
             return
         # On another thread's loop the cell's own thread is blocked, and hears no click.
         if threading.current_thread() is not threading.main_thread() or not self._host.inline:
@@ -46,9 +48,12 @@ class Asked:
 
     async def _show(self, run: Run) -> None:
         view = RunWidget(self._host, run)
-        while not run.done():
-            view.tick()
-            if run.attended and not view.inline:  # no page is there: the run is left, and its error says how to answer
-                run.leave()
-            await asyncio.sleep(_TICK)
+        try:
+            while not run.done():
+                view.tick()
+                if run.attended and not view.inline:  # no page is there: the run is left, and its error says what to do
+                    run.leave()
+                await asyncio.sleep(_TICK)
+        finally:
+            run.leave()  # whatever became of the card: nobody waits any more with a run that shows none
         publish(self._host.ip, ({}, {}), display_id=view.display_id, update=True)

@@ -128,8 +128,7 @@ class Chat:
         return changed
 
     def _read(self) -> list[ChatTurn]:
-        store, sending = self._runtime().store, self._queue.current
-        branches = Branches(store, self._conversation)
+        store, sending, branches = self._runtime().store, self._queue.current, self._branches
         run = sending.run if sending is not None else None
         known = run is not None and run.id in branches
         if sending is None:
@@ -158,6 +157,10 @@ class Chat:
             turns.append(queued_turn(failed.row, failed.input, run=failed.run, status="failed", error=failed.error))
         return turns + [queued_turn(one.row, one.input) for one in self._queue.waiting if not one.resume]
 
+    def attend(self, attends: Callable[[], bool]) -> None:
+        """Wait with a message for an answer to what it asks only where `attends()`; else it is left till then."""
+        self._queue.attends = attends
+
     # -- what is said ----------------------------------------------------------------------------------------------
     async def send(self, text: str, attachments: Sequence[Any] = ()) -> AgentResult:
         """Say something at the end of the branch that is shown, and return the answer. Waits for messages before it.
@@ -182,7 +185,7 @@ class Chat:
         """The same, but return when it is on its way. Raises ConfigurationError for what cannot be sent."""
         question = composed(message_of(text, empty=bool(attachments)), from_python(attachments))
         await self._check_images(question)
-        if self._named and not self.busy and not self._turns and self._turn_count():
+        if self._named and not self.busy and not self._turns and len(self._branches):
             self._conversation = self._new_name()  # another kernel took this name for a conversation of its own
         self._failed = None
         return self._put(question, self._end)
@@ -300,17 +303,17 @@ class Chat:
         return sending
 
     def _path(self) -> list[Turn]:
-        return Branches(self._runtime().store, self._conversation).to(self._tip)
+        return self._branches.to(self._tip)
 
     def _end(self) -> Place:
         """The place behind what is shown, when the message's turn has come."""
-        return place_behind(Branches(self._runtime().store, self._conversation).through(self._tip))
+        return place_behind(self._branches.through(self._tip))
 
     def _before(self, turn: ChatTurn) -> Callable[[], Place]:
         """The place of a turn."""
         if not turn.run_id:
             return self._end
-        place = place_behind(Branches(self._runtime().store, self._conversation).to(turn.run_id)[:-1])
+        place = place_behind(self._branches.to(turn.run_id)[:-1])
         return lambda: place
 
     def _settled(self, row: str) -> ChatTurn:
@@ -345,9 +348,7 @@ class Chat:
             runtime.waiting.on_resume.append(self._resumed)
 
     def _resumed(self, before: Run, after: Run) -> None:
-        if before.conversation_id != self._conversation or self._queue.current is not None:
-            return
-        if before.id not in self._rows:
+        if before.conversation_id != self._conversation or self._queue.current or before.id not in self._rows:
             return
         after.subscribe(lambda event: self._changed())
         row = self._rows[before.id]
@@ -379,21 +380,19 @@ class Chat:
         for listener in list(self.listeners):
             listener()
 
-    def _turn_count(self) -> int:
-        return len(Branches(self._runtime().store, self._conversation))
+    @property
+    def _branches(self) -> Branches:
+        return Branches(self._runtime().store, self._conversation)
 
     def _new_name(self) -> str:
-        store = self._runtime().store
-        taken = _taken.setdefault(store, set())
-        name: str = free_name(store, self.agent.id, tuple(taken))
+        taken = _taken.setdefault(self._runtime().store, set())
+        name: str = free_name(self._runtime().store, self.agent.id, tuple(taken))
         taken.add(name)
         return name
 
     async def _check_images(self, question: Any) -> None:
-        if not has_images(question):
-            return
         agent = self.agent
-        if not await asyncio.to_thread(surely_takes_images, agent.provider, agent.model):
+        if has_images(question) and not await asyncio.to_thread(surely_takes_images, agent.provider, agent.model):
             raise ConfigurationError(
                 f"{agent.provider}/{agent.model_name} is not known to take images; attach a text file, or use a model"
                 " that sees images"

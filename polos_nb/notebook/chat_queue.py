@@ -50,6 +50,7 @@ class Queue:
         begun: Callable[[], None],
         ended: Callable[[Sending], None],
     ) -> None:
+        self.attends: Callable[[], bool] = lambda: runtime().watched  # whether somebody could click an answer now
         self.current: Sending | None = None
         self.waiting: list[Sending] = []
         self._runtime = runtime
@@ -132,7 +133,8 @@ class Queue:
     def _start(self, sending: Sending) -> Run:
         runtime, agent, conversation = self._runtime(), sending.agent, sending.conversation()
         sending.run = run = Run(agent.id, conversation_id=conversation)
-        run.attend()  # as long as the chat is there, it waits for a person
+        if self.attends():  # as long as the chat is there, it waits for a person
+            run.attend()
         loop = asyncio.get_running_loop()
 
         def heard(event: Event) -> None:

@@ -213,7 +213,7 @@ class ChatView:
         """Open the widget; on the loop that will drive the chat's runs."""
         from polos_nb.notebook.widget import Widget  # noqa: PLC0415 - anywidget takes a while to import
 
-        self.widget = Widget("chat", self.request, pull=self.pull)
+        self.widget = Widget("chat", self.request, pull=self.pull, needed=lambda: True)
         self._host.keep(self.widget)
         self.chat.listeners.append(self._changed)
         self.chat.on_change.append(self._saved)

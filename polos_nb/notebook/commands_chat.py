@@ -58,6 +58,7 @@ def open_chat(session: NotebookSession, line: str, names: Mapping[str, Any] | No
     if chat is None:
         chat = kept[key] = Chat(agent, lambda: session.runtime, wanted)
         chat.next_input = session.ip.set_next_input
+        chat.attend(lambda: session.watched and (session.host.inline or not session.host.in_cell))
     chat.agent = agent
     chat.refresh()
     show_chat(session, chat, asked=given.render)

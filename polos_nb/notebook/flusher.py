@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import threading
 import time
 import weakref
 from typing import Any, Protocol
 
+_log = logging.getLogger(__name__)
 _PERIOD = 0.045  # seconds between two batches of one widget
 _PER_SECOND = 400  # messages of all widgets; a Jupyter server drops those beyond 1,000
 
@@ -48,9 +49,10 @@ class Flusher:
                 speakers = list(self._poked)
                 self._poked.clear()
             for speaker in speakers:
-                # What fails here (a closed comm, a run that another thread is changing) is said by the next batch.
-                with contextlib.suppress(Exception):
+                try:
                     speaker.flush()
+                except Exception:  # a closed comm, say: a page that lacks the batch asks for it
+                    _log.debug("a widget could not say what is new", exc_info=True)
             count = len(speakers)
             del speakers
             time.sleep(max(_PERIOD, count / _PER_SECOND))

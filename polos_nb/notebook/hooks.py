@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from polos_nb.agents import Agent
+from polos_nb.errors import Suspended
 from polos_nb.messages import AgentResult
 from polos_nb.notebook import kernel_pump
 from polos_nb.notebook.cards import agent_card, tool_card
@@ -102,7 +103,10 @@ class Hooks:
             while not stream.done():
                 await asyncio.sleep(0.04)
                 painter.tick()
-            painter.end()
+            failure = None if stream.task is None or stream.task.cancelled() else stream.task.exception()
+            painter.end(failure)
+            if isinstance(failure, Suspended):
+                self._session.runner.left(stream, painter, failure)
 
         task = asyncio.get_running_loop().create_task(follow())
         self._followers.add(task)
@@ -114,7 +118,7 @@ class Hooks:
         self._session.begin_cell(info)
 
     def _after_cell(self, result: Any = None) -> None:
-        self._session.host.end_cell()
+        self._session.end_cell()
         error = getattr(result, "error_in_exec", None)
         if isinstance(error, RuntimeError) and _NESTED_LOOP in str(error) and self._session.watched:
             print("In a notebook write `await main()` in place of `asyncio.run(main())`.", file=sys.stderr)  # noqa: T201

@@ -16,7 +16,7 @@ from polos_nb.runtime.runtime import Runtime
 from polos_nb.stores.base import Store
 
 APPROVAL_MODES = ("auto", "inline", "suspend")
-_OPEN = 60  # widgets of cells whose runs are over
+_OPEN = 60  # widgets that nobody needs any more, such as those of runs that are over
 
 
 class Host:
@@ -63,8 +63,10 @@ class Host:
     def keep(self, widget: Any) -> None:
         """Close this widget when its cell is executed again. Until then a page that is reloaded shows it again."""
         self._widgets[widget] = self._cell
-        while len(self._widgets) > _OPEN:
-            self._close(next(iter(self._widgets)))
+        # A run that goes on or waits keeps its view, however many there are: its cell may wait for a click in it.
+        idle = [one for one in self._widgets if one is not widget and not one.needed()]
+        for one in idle[: max(0, len(idle) + 1 - _OPEN)]:
+            self._close(one)
 
     def close(self) -> None:
         """Close all widgets."""

@@ -6,12 +6,10 @@ Nothing but the store and the names that are declared here is needed: it works a
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Literal
 
-import orjson
 from IPython.core.displaypub import CapturingDisplayPublisher
 
 from polos_nb.errors import ConfigurationError
@@ -23,6 +21,7 @@ from polos_nb.notebook.inspector_step import step_data
 from polos_nb.notebook.kernel_compat import in_kernel
 from polos_nb.notebook.session import NotebookSession
 from polos_nb.notebook.tables import Shown
+from polos_nb.notebook.values import sendable
 from polos_nb.reports.runs import STATUSES
 from polos_nb.runtime.always import revoke
 from polos_nb.stores.base import Store
@@ -179,32 +178,6 @@ def _shows_widgets(session: NotebookSession) -> bool:
 async def _read(reader: Callable[..., Any], *args: Any) -> Any:
     """What a reader says, as data that can be sent."""
     return await asyncio.to_thread(lambda: sendable(reader(*args)))
-
-
-def sendable(data: Any) -> Any:
-    """Data without what no page could read: lone surrogates, numbers that are none, integers beyond 64 bits.
-
-    >>> sendable({"a": float("nan"), "b": 2**80, "c": [1, "x"]})
-    {'a': None, 'b': '1208925819614629174706176', 'c': [1, 'x']}
-    """
-    try:
-        return orjson.loads(orjson.dumps(data))
-    except TypeError:
-        return _mended(data)
-
-
-def _mended(data: Any) -> Any:
-    if isinstance(data, str):
-        return data.encode("utf-8", "replace").decode()
-    if isinstance(data, Mapping):
-        return {_mended(str(key)): _mended(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_mended(value) for value in data]
-    if isinstance(data, bool) or data is None:
-        return data
-    if isinstance(data, int):
-        return data if -(2**63) <= data < 2**64 else str(data)
-    return data if isinstance(data, float) and math.isfinite(data) else None
 
 
 def _word(given: Given, name: str, *, needed: bool = True) -> str:

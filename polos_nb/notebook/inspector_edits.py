@@ -112,7 +112,7 @@ def _calls(step: StepRecord) -> list[tuple[str, Any]]:
 def _parsed(text: Any) -> Any:
     try:
         return json.loads(text or "{}")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,8 @@ def load(ip: Any) -> None:
         kernel_pump.install(ip)
     if not session.watched:
         return
+    if in_kernel(ip):  # the first run's view should not wait for it
+        threading.Thread(target=importlib.import_module, args=("polos_nb.notebook.widget",), daemon=True).start()
     if extension.magics.banner and not in_kernel(ip):  # in a notebook the line would be saved, and tests compare it
         print(f"polos_nb · {session.runtime.mode} · {session.settings.store_path()}")  # noqa: T201
     # Where there is a store already, its notebook may be answered by it as a whole, and need no litellm.

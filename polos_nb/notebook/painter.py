@@ -22,6 +22,7 @@ from polos_nb.transcript_text import answer_value, plain_answer, status_line
 
 _LINGER = 4.0  # seconds that "resumed from the store" is to be seen
 _UPDATE = 0.5  # seconds between updates: an update sends the whole output again
+_SHARE = 5  # times as long as an update took, there is none: that of a run of many thousand steps blocks the loop
 
 
 class Painter(Protocol):
@@ -98,7 +99,7 @@ class Live:
         self._shown = shown
         self._transcript = transcript
         self._display_id = display_id or uuid.uuid4().hex
-        self._painted = 0.0
+        self._painted = self._rest = 0.0
         self._version = -1
 
     def again(self, run: Run) -> Live:
@@ -113,7 +114,8 @@ class Live:
 
     def tick(self) -> None:
         """Show what is new, at most twice a second."""
-        if self._transcript.version == self._version or time.monotonic() - self._painted < _UPDATE:
+        began = time.monotonic()
+        if self._transcript.version == self._version or began - self._painted < max(_UPDATE, self._rest):
             return
         version = self._transcript.version
         try:
@@ -121,8 +123,9 @@ class Live:
         except RuntimeError:  # another thread is adding to the run; the next tick sees all of it
             return
         self._version = version
-        self._painted = time.monotonic()
         self._publish(shown)
+        self._painted = time.monotonic()
+        self._rest = (self._painted - began) * _SHARE
 
     def _publish(self, shown: Bundle) -> None:
         publish(self._ip, shown, display_id=self._display_id, update=self._shown)

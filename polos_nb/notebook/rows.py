@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -112,7 +113,17 @@ class RunRows:
             nonce = self._nonce_of(item.decision)
             known = ((item.decision, run.run_id), ask_of(item, self._run_id or run.run_id, nonce))
             self._asks[row] = known
-        return {**known[1], "inline": self._inline()}
+        inline = self._inline()
+        return {**known[1], "inline": inline, "command": _command(known[1], inline=inline)}
+
+
+def _command(ask: Mapping[str, Any], *, inline: bool) -> str:
+    """How it is answered on a line: in a terminal while a cell waits, since other cells are not executed then."""
+    if not ask["run"]:
+        return ""
+    flags = ask["flags"].replace(" (or --no)", "")
+    program = "polos-nb" if inline else "%polos"
+    return f"{program} approve {ask['run']} {shlex.quote(ask['step'])} {flags}"
 
 
 def listed(group: GroupItem) -> list[Item]:
@@ -194,7 +205,7 @@ def ask_of(item: StepItem, run_id: str, nonce: str) -> dict[str, Any]:
         ],
         "asked_at": item.at,
         "until": item.until,
-        "command": f"%polos approve {run_id} {item.path} {form.flags().replace(' (or --no)', '')}" if run_id else "",
+        "flags": form.flags(),
         "can_edit": can_edit,
         "can_always": item.kind == "approval",
         "always_label": f"every call of {form.tool} in this run" if form.tool else "",
@@ -249,7 +260,7 @@ def _label(run: Transcript, item: Item) -> str:
 def _own(item: Item) -> Iterator[tuple[str, Any]]:
     """The fields that only this kind of row has."""
     if isinstance(item, AnswerItem):
-        yield "kind", "llm"
+        yield from {"kind": "llm", "name": ""}.items()  # the kind says it all; the label, what the model did
         yield "model", item.model
         yield "calls", [{"name": call.name, "arguments": call.arguments[:_BRIEF]} for call in item.tool_calls[:50]]
         yield "tokens_in", item.usage.input_tokens if item.usage else 0

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
-from polos_nb.errors import StoreError, Suspended
+from polos_nb.errors import PolosError, StoreError, Suspended
 from polos_nb.messages import AgentResult
 from polos_nb.notebook.failures import one_line_only, stopped
 from polos_nb.notebook.painter import Painter
@@ -71,6 +71,16 @@ class Runner:
         """Show runs of this runtime that go on after their cell."""
         self._runtime = runtime
         runtime.waiting.on_resume.append(self._resumed)
+
+    def close(self) -> None:
+        """What waits goes on here no more: its output becomes what stays, and its variable says so."""
+        if self._watch is not None and not self._watch.get_loop().is_closed():
+            self._watch.get_loop().call_soon_threadsafe(self._watch.cancel)
+        for left in self._left.values():
+            left.pending.fail(PolosError("left when polos_nb was unloaded; run its cell again"), stopped=True)
+            if left.painter.stays:
+                left.painter.end()
+        self._left.clear()
 
     def begin_cell(self) -> None:
         """A cell begins."""
@@ -163,6 +173,10 @@ class Runner:
             self._shown.add(id(result))  # the run's own output is the display; the value is only kept
             return result
         return None if prepared.cell or prepared.bind else result  # other values would be shown a second time
+
+    def left(self, run: Run, painter: Painter, failure: Suspended) -> None:
+        """A run that something else showed was left waiting: its output shows how it goes on."""
+        self._leave(Prepared(run=run, start=lambda run: run), painter, failure)
 
     # -- runs that wait -----------------------------------------------------------------------------------------------
     def _leave(self, prepared: Prepared, painter: Painter, failure: Suspended) -> None:

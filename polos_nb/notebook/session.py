@@ -80,7 +80,7 @@ class NotebookSession:
             self.runtime = self._make_runtime()
             self.runtime.lineages.update(before.lineages)
             set_default_runtime(self.runtime)
-            if not self.active and not before.busy:
+            if not self.active and not before.busy and not before.waiting.runs:  # else it drives on what waits in it
                 before.close()
 
     def _make_runtime(self) -> Runtime:
@@ -123,10 +123,15 @@ class NotebookSession:
         named = getattr(info, "cell_id", None) if self.watched else f"cell {self._cells}"
         self.runtime.begin_cell(named)
 
+    def end_cell(self, result: Any = None) -> None:
+        """A cell has ended."""
+        self.host.end_cell()
+
     def close(self) -> None:
         """Give up being the process's runtime, and release the store unless a run still uses it."""
         set_default_runtime(None)
         self.host.close()
+        self.runner.close()
         if not self.active and not self.runtime.busy:
             self.runtime.close()
 
@@ -345,6 +350,7 @@ def attach(ip: Any) -> NotebookSession:
         session = NotebookSession(ip)
         setattr(ip, SINGLETON, session)
         ip.events.register("pre_run_cell", session.begin_cell)
+        ip.events.register("post_run_cell", session.end_cell)
     return session
 
 
@@ -353,6 +359,7 @@ def detach(ip: Any) -> None:
     session = getattr(ip, SINGLETON, None)
     if session is not None:
         delattr(ip, SINGLETON)
-        with contextlib.suppress(ValueError):
-            ip.events.unregister("pre_run_cell", session.begin_cell)
+        for event, heard in (("pre_run_cell", session.begin_cell), ("post_run_cell", session.end_cell)):
+            with contextlib.suppress(ValueError):
+                ip.events.unregister(event, heard)
         session.close()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
+
+import orjson
 
 from polos_nb.images import image_of
 from polos_nb.safe_text import Limits, json_text
@@ -56,3 +59,29 @@ def _is_table(data: Any) -> bool:
         return False
     flat = (str, int, float, bool, type(None))
     return all(isinstance(row, Mapping) and row and all(isinstance(v, flat) for v in row.values()) for row in data)
+
+
+def sendable(data: Any) -> Any:
+    """Data without what no page could read: lone surrogates, numbers that are none, integers beyond 64 bits.
+
+    >>> sendable({"a": float("nan"), "b": 2**80, "c": [1, "x"]})
+    {'a': None, 'b': '1208925819614629174706176', 'c': [1, 'x']}
+    """
+    try:
+        return orjson.loads(orjson.dumps(data))
+    except TypeError:
+        return _mended(data)
+
+
+def _mended(data: Any) -> Any:
+    if isinstance(data, str):
+        return data.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # two halves become one character
+    if isinstance(data, Mapping):
+        return {_mended(str(key)): _mended(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_mended(value) for value in data]
+    if isinstance(data, bool) or data is None:
+        return data
+    if isinstance(data, int):
+        return data if -(2**63) <= data < 2**64 else str(data)
+    return data if isinstance(data, float) and math.isfinite(data) else None

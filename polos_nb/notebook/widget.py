@@ -16,6 +16,7 @@ from polos_nb.errors import PolosError
 from polos_nb.notebook.feed import Feed, Message
 from polos_nb.notebook.flusher import flusher
 from polos_nb.notebook.static_files import bundle_hash, bundle_text, loader_text
+from polos_nb.notebook.values import sendable
 from polos_nb.runtime.portal import portal
 
 Handler = Callable[[str, dict[str, Any]], Any]
@@ -41,7 +42,7 @@ class Widget(anywidget.AnyWidget):
     `handler(verb, arguments)` answers the page's requests with JSON data, on `loop` (the running one, else a
     background loop); it may be a coroutine function. A PolosError or ValueError becomes a sentence in the page.
     `pull`, if given, is called before each batch and puts what is new into `feed`; `hello`, when a page says its first
-    word. From any thread: `poke()`.
+    word. `needed` says whether the view must stay open. From any thread: `poke()`.
     """
 
     kind = traitlets.Unicode().tag(sync=True)
@@ -54,10 +55,12 @@ class Widget(anywidget.AnyWidget):
         *,
         pull: Callable[[], None] = lambda: None,
         hello: Callable[[], None] = lambda: None,
+        needed: Callable[[], bool] = lambda: False,
     ) -> None:
         self.feed = Feed()
         self.heard = False  # whether a page has said a word
         self.closed = False
+        self.needed = needed
         self._handler = handler
         self._pull = pull
         self._hello = hello
@@ -93,7 +96,7 @@ class Widget(anywidget.AnyWidget):
             self._pull()
             message = self.feed.batch()
             if message is not None:
-                self.send(message)
+                self._say(message)
             return message is not None
 
     def close(self) -> None:
@@ -115,11 +118,12 @@ class Widget(anywidget.AnyWidget):
             self._hello()
         if content.get("t") == "hello":
             have = content.get("s")
-            with self._sending, contextlib.suppress(RuntimeError):  # another thread is adding; the next batch has it
+            # Another thread is adding, or the store is busy: the next batch has it, and the page hears a word anyway.
+            with self._sending, contextlib.suppress(Exception):
                 self._pull()
             with self._sending:
                 for message in self.feed.hello(have if isinstance(have, int) and not isinstance(have, bool) else 0):
-                    self.send(message)
+                    self._say(message)
         elif content.get("t") == "req" and isinstance(content.get("id"), str):
             task = self._loop.create_task(self._answer(content))
             self._tasks.add(task)
@@ -144,7 +148,11 @@ class Widget(anywidget.AnyWidget):
             reply = {"t": "res", "id": number, "ok": False, "error": told[:2_000]}
         if not self.closed:
             with self._sending:
-                self.send(reply)
+                self._say(reply)
+
+    def _say(self, message: Message) -> None:
+        """Send it such that a page can read it: half of a surrogate pair in a tool's result is no reason to be mute."""
+        self.send(sendable(message))
 
 
 _libraries: list[Library] = []

@@ -84,6 +84,8 @@ def answer(
     outermost = run.root or run.id
     prefix = path_to(store, run)
     known = [one for one in store.decisions(run_id=outermost) if one.step_key.startswith(prefix)]
+    # A path that is known as it stands means that step and no other, also when it has been answered meanwhile.
+    known = [one for one in known if step is not None and one.step_key in (step, f"{prefix}{step}")] or known
     given = _given(yes, values or {}, feedback)
     decision = _meant(run, [one for one in known if _waits(one)], step)
     if decision is not None:
@@ -101,6 +103,17 @@ def answer(
         raise ConfigurationError(f"{run.id} · {step} has its answer and asks nothing")
     waiting = "; ".join(_line(one) for one in known if _waits(one))
     return _early(store, outermost, f"{prefix}{step}", given, by, waiting)
+
+
+def answer_question(store: Store, decision_id: int, values: Mapping[str, Any], *, by: str = "") -> Answered:
+    """Answer the very question that a card shows; what is asked in its place by now is another one.
+
+    `values` as in `answer`. Raises ConfigurationError where they do not fit the form, and where it is asked no more.
+    """
+    decision = store.get_decision(decision_id)
+    if decision is None:
+        raise ConfigurationError("the run was deleted meanwhile, so there is nothing to answer")
+    return _decide(store, decision, dict(values), by) if _waits(decision) else _already(decision)
 
 
 def said_of(answered: Mapping[str, Any], tool: str = "") -> str:

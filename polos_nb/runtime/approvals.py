@@ -141,10 +141,7 @@ def _chosen(tool: Tool, arguments: dict[str, Any], answer: dict[str, Any]) -> di
     shown = shown_arguments(arguments)
     if alike(given, shown):
         return arguments
-    # What was left as it was shown is what was asked for, with the secrets that a person is not shown.
-    used = {
-        name: arguments[name] if name in shown and alike(value, shown[name]) else value for name, value in given.items()
-    }
+    used: dict[str, Any] = _with_secrets(given, shown, arguments)
     try:
         tool.schema.bind(used, None)
     except ArgumentsError as error:
@@ -152,3 +149,18 @@ def _chosen(tool: Tool, arguments: dict[str, Any], answer: dict[str, Any]) -> di
             f'Tool "{tool.id}" was approved with arguments that it does not take: {error}'
         ) from None
     return used
+
+
+def _with_secrets(given: Any, shown: Any, asked: Any) -> Any:
+    """What was given, and `asked` where that was left as it was `shown`, without the secrets in it."""
+    if alike(given, shown):
+        return asked
+    if isinstance(given, dict) and isinstance(shown, dict) and isinstance(asked, dict):
+        return {
+            name: _with_secrets(value, shown[name], asked[name]) if name in shown and name in asked else value
+            for name, value in given.items()
+        }
+    lists = isinstance(given, list) and isinstance(shown, list) and isinstance(asked, list)
+    if lists and len(given) == len(shown) == len(asked):
+        return [_with_secrets(*each) for each in zip(given, shown, asked, strict=True)]
+    return given

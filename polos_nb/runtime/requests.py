@@ -160,5 +160,5 @@ def _tool_name(tool: Mapping[str, Any], place: int) -> str:
 def _canonical_arguments(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -102,7 +102,7 @@ class MemoryWaiting:
             return self._decisions.get(decision_id)
 
     def decisions(
-        self, *, run_id: str | None = None, status: DecisionStatus | None = None, limit: int = 1000
+        self, *, run_id: str | None = None, status: DecisionStatus | None = None, limit: int = 1_000_000
     ) -> list[DecisionRecord]:
         """Decisions, oldest first; see `Decisions`."""
         number = None if run_id is None else run_number(run_id)

@@ -115,7 +115,7 @@ class SqliteWaiting:
         return _decision(rows[0]) if rows else None
 
     def decisions(
-        self, *, run_id: str | None = None, status: DecisionStatus | None = None, limit: int = 1000
+        self, *, run_id: str | None = None, status: DecisionStatus | None = None, limit: int = 1_000_000
     ) -> list[DecisionRecord]:
         """Decisions, oldest first; see `Decisions`."""
         where: str = "WHERE 1"

@@ -84,7 +84,7 @@ class Decisions(Protocol):
         """One decision, or None."""
 
     def decisions(
-        self, *, run_id: str | None = None, status: DecisionStatus | None = None, limit: int = 1000
+        self, *, run_id: str | None = None, status: DecisionStatus | None = None, limit: int = 1_000_000
     ) -> list[DecisionRecord]:
         """Decisions that match all that is given, oldest first."""
 

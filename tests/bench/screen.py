@@ -6,17 +6,22 @@ from typing import Any
 
 # Put into the page before anything else. `Date.now()` is the clock that `time.time()` reads on the same machine.
 INSTRUMENTS = """(() => {
-    const net = {frames: 0, bytes: 0};
-    const size = data => data.byteLength ?? data.size ?? new TextEncoder().encode(data).length;
+    const net = {frames: 0, bytes: 0, outputs: 0};
+    const head = data => new TextDecoder().decode(new Uint8Array(data, 0, Math.min(700, data.byteLength)));
     window.WebSocket = class extends WebSocket {
         constructor(...given) {
             super(...given);
-            this.addEventListener("message", event => { net.frames += 1; net.bytes += size(event.data); });
+            this.addEventListener("message", ({data}) => {
+                if (!(data instanceof ArrayBuffer)) return;  // not of a kernel
+                net.frames += 1;
+                net.bytes += data.byteLength;
+                if (head(data).includes("display_data")) net.outputs += data.byteLength;
+            });
         }
     };
-    const lab = window.polosLab = {net, seen: {}, first: null, longest: 0, start(cell, every, selector) {
+    const lab = window.polosLab = {net, seen: {}, first: null, start(cell, every, selector) {
         lab.observer?.disconnect();
-        Object.assign(lab, {seen: {}, first: null, began: Date.now(), from: {...net}, longest: 0});
+        Object.assign(lab, {seen: {}, first: null, began: Date.now(), from: {...net}});
         const place = window.jupyterapp.shell.currentWidget.content.widgets[cell].node;
         let next = every, waiting = false;
         const look = () => {
@@ -29,8 +34,6 @@ INSTRUMENTS = """(() => {
             const channel = new MessageChannel();  // its message comes after the frame was laid out and painted
             channel.port1.onmessage = () => {
                 const now = Date.now();
-                lab.longest = Math.max(lab.longest, now - (lab.last ?? now));
-                lab.last = now;
                 if (shown) lab.first = now;
                 for (const mark of found) lab.seen[mark] = now;
             };
@@ -43,7 +46,7 @@ INSTRUMENTS = """(() => {
         });
         lab.observer.observe(place, {childList: true, subtree: true, characterData: true});
     }, result() {
-        const received = {frames: net.frames - lab.from.frames, bytes: net.bytes - lab.from.bytes};
+        const received = Object.fromEntries(Object.keys(net).map(name => [name, net[name] - lab.from[name]]));
         return {seen: lab.seen, first: lab.first, began: lab.began, ...received};
     }};
 })();"""

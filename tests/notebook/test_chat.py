@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from polos_nb import Agent, ConfigurationError, ModelError, RunError, ScriptedModel, Turn, tool
+from polos_nb.errors import Suspended
 from polos_nb.models.base import ModelRequest
 from polos_nb.stores.memory import MemoryStore
 from tests.aio import in_a_loop, until
@@ -379,3 +380,19 @@ def test_what_is_no_message_is_refused_with_a_sentence(text: object) -> None:
         assert chat.turns == ()
 
     test()
+
+
+@in_a_loop
+async def test_a_message_that_nobody_can_answer_a_question_of_does_not_wait_for_ever() -> None:
+    """Where nobody is watching, as under nbclient, and where a cell hears no clicks: it is left, and says how."""
+    kernel = Kernel(MemoryStore())
+    chat = kernel.chat(refunder([]))
+    kernel.runtime.watched = False
+    async with asyncio.timeout(10):
+        with pytest.raises(Suspended, match="%polos approve"):
+            await chat.send("881")
+    kernel.runtime.watched = True
+    chat.attend(lambda: False)
+    async with asyncio.timeout(10):
+        with pytest.raises(Suspended, match="%polos approve"):
+            await chat.send("882")

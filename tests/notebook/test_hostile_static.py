@@ -39,11 +39,30 @@ def _harmless(data: dict[str, Any]) -> None:
     assert len(data["text/html"]) < 4_000_000
 
 
-def test_a_run_with_every_short_string_is_harmless_and_says_them(hurt: Shell) -> None:
-    """Text, reasoning, names, arguments, results and errors: allowed tags only, and all texts are to be read."""
+def test_every_short_string_is_harmless_in_a_run(hurt: Shell) -> None:
+    """Text, reasoning, names, arguments, results and errors: allowed tags only, and what was said is to be read."""
+    said = ""
+    for name in hostile.STRINGS:
+        shown = _shown(hurt, f"%%polos_run one\n{name}")
+        assert shown, name
+        for data in shown:
+            _harmless(data)
+        said += checked(shown[-1]["text/html"]).text
+    for part in (
+        "<img src=/polos-hurt-1 onerror=",
+        "<svg onload=",
+        "admin[U+202E]txt.exe",
+        "$5 and $6",
+        "a\ufffdb\ufffdc",
+    ):
+        assert part in said, part
+
+
+def test_all_short_strings_in_one_run_that_asked(hurt: Shell) -> None:
+    """A long run that waited for an approval is cut, and as harmless."""
     shown = _shown(hurt, "%%polos_run speaker\ngo")
-    assert shown
-    for data in shown:
+    hurt.ok("%polos approve r1 --yes")
+    for data in shown + _shown(hurt, "%%polos_run speaker\ngo"):
         _harmless(data)
 
 

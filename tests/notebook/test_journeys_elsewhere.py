@@ -84,7 +84,7 @@ def test_a_stop_from_another_process_is_seen_while_a_run_is_left(shared: Journey
     assert "stopped" in here.value("left")
 
 
-FORGED = [
+FORGED: list[tuple[dict[str, Any], str]] = [
     ({"nonce": "0" * 16}, "this card is not the one"),
     ({"nonce": None}, "this card is not the one"),
     ({"nonce": ["x"]}, "this card is not the one"),

@@ -75,8 +75,7 @@ def test_stop_in_the_page_closes_the_connection_at_once(here: Journey, server: L
     here.run("%polos_run provided '3 words' -q")  # the first call imports a lot, which keeps the kernel busy
     count = len(server.requests)
     request, page = here.start(f"%%polos_run provided --as out\n5000 words {count}")
-    page.until(lambda page: len(text_of(page)) > 50)
-    assert page.head["phase"] == "writing"
+    page.until(lambda page: len(text_of(page)) > 50 and page.head["phase"] == "writing")
     asked = page.ask("stop")
     begin = time.monotonic()
     server.wait_for(lambda server: server.requests[count].hung_up, 5)
@@ -176,6 +175,15 @@ def test_where_no_page_answers_a_run_is_left_waiting(here: Journey) -> None:
     here.run(f"%polos approve {run} --yes")
     here.kernel.until(lambda: "refunded nobody" in shows[-1]["text/markdown"])
     assert here.times("nobody") == ["nobody 10"]
+
+
+def test_a_run_that_blocks_its_cell_is_told_once(here: Journey) -> None:
+    """Several threads look at it while it is driven; the page still has each word once."""
+    line = "get_ipython().run_line_magic('polos_run', \"writer '800 0.001' --as out\")"
+    request, page = here.start(line)
+    here.ok(request)
+    page.status("completed")
+    assert text_of(page) == words(800)
 
 
 def test_parallel_runs_share_what_may_be_said(here: Journey) -> None:

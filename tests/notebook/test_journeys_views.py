@@ -93,7 +93,7 @@ def test_a_chat_asks_branches_and_tries_again(here: Journey) -> None:
     page.request("branch", turn=retried, branch=1)
     page.until(lambda page: [turn["text"] for turn in page.children()] == ["all chat", "thanks"])
     assert here.times("chat") == ["chat 10"]
-    text = page.request("export", **{"as": "markdown"})["text"]
+    text = page.result(page.ask("export", **{"as": "markdown"}))["text"]
     assert "thanks" in text
     assert "thank you" not in text
 

@@ -30,7 +30,7 @@ FORM: dict[str, Any] = {
         "title": "Approve tool: refund",
         "fields": [{"key": "approved", "type": "boolean", "required": True}],
         "context": {"tool": "refund", "input": {"order": "a", "amount": 3}},
-    }
+    },
 }
 
 
@@ -174,7 +174,13 @@ def test_the_head_says_what_goes_on() -> None:
     assert head_of(page.run)["phase"] == "waiting for the first token"
     page.add(llm(TextDelta, text="Hello"))
     assert head_of(page.run)["phase"] == "writing"
-    output = {"text": "Hello", "tool_calls": [], "reasoning": None, "finish_reason": "stop", "usage": {}}
+    output: dict[str, Any] = {
+        "text": "Hello",
+        "tool_calls": [],
+        "reasoning": None,
+        "finish_reason": "stop",
+        "usage": {},
+    }
     page.add(llm(StepFinished, output=output, usage=Usage(input_tokens=3, output_tokens=2)))
     page.add(RunFinished(**RUN, result="Hello", seconds=1.5, usage=Usage(input_tokens=3, output_tokens=2)))
     head = head_of(page.run)

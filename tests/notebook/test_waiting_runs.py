@@ -374,3 +374,26 @@ def test_the_example_executed_again_executes_and_asks_nothing(tmp_path: Path, st
         found.close()
     assert counts[0][0] == counts[1][0]
     assert counts[1][1] == 6
+
+
+def test_a_run_goes_on_whatever_is_configured_while_it_waits(watched: Kernel, store: Path) -> None:
+    """Another mode and no cache begin another runtime; the one that the run waits in stays until it is over."""
+    watched.run(REVIEW)
+    assert watched.run("%config PolosMagics.cache = False").status == "ok"
+    assert watched.run("%config PolosMagics.mode = 'live'").status == "ok"
+    approve(store, "r1", "--yes")
+    until_value(watched, "out", "{'size': 3, 'published': True}")
+
+
+def test_what_waits_when_the_extension_is_loaded_again_says_how_to_come_back(watched: Kernel, store: Path) -> None:
+    """Its view could be clicked no more, so its output is the static one; its cell comes back to the run."""
+    shown = watched.run(REVIEW)
+    held = watched.run("held = out\n%reload_ext polos_nb")
+    update = next(message for message in held.updates if message["transient"]["display_id"] == id_of(shown))
+    assert "application/vnd.jupyter.widget-view+json" not in update["data"]
+    assert "Waiting for an answer (Publish?): %polos approve r1" in text_of(update)
+    assert "run r1 was left when polos_nb was unloaded; run its cell again" in value(watched, "await held")
+    approve(store, "r1", "--yes")
+    watched.run(REVIEW)
+    assert value(watched, "out") == "{'size': 3, 'published': True}"
+    assert value(watched, "done") == "['tea']"

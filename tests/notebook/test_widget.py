@@ -3,51 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
 
-import comm
 import pytest
-from comm.base_comm import BaseComm
 
 from polos_nb.errors import ConfigurationError
-from polos_nb.notebook import widget as widget_module
 from polos_nb.notebook.widget import Widget
 from tests.aio import in_a_loop, until
-
-
-class PageComm(BaseComm):
-    """A comm whose other end is the test: `sent` is what the kernel sent."""
-
-    sent: list[tuple[str, Any]]
-
-    def publish_msg(self, msg_type: str, data: Any = None, **rest: Any) -> None:
-        """As a kernel's comm."""
-        self.__dict__.setdefault("sent", []).append((msg_type, data))
-
-    def say(self, content: Any) -> None:
-        """A custom message of the page."""
-        self.handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
-
-    @property
-    def heard(self) -> list[dict[str, Any]]:
-        """The custom messages that the page got."""
-        return [data["content"] for kind, data in self.sent if kind == "comm_msg" and data.get("method") == "custom"]
+from tests.notebook.comms import PageComm, recorded
 
 
 @pytest.fixture(autouse=True)
 def comms(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[PageComm]]:
     """Every comm that is opened, in order."""
-    opened: list[PageComm] = []
-
-    def create(**options: Any) -> PageComm:
-        opened.append(PageComm(**options))
-        return opened[-1]
-
-    monkeypatch.setattr(comm, "create_comm", create)
-    monkeypatch.setattr(widget_module, "_libraries", [])
-    yield opened
+    yield recorded(monkeypatch)
     Widget.close_all()
 
 
@@ -88,7 +60,8 @@ async def test_requests_are_answered_with_data_or_a_sentence() -> None:
 async def test_garbage_is_not_heard() -> None:
     """Messages that are no requests get no answer, and the next request does."""
     page = Widget("run", handler).comm
-    for content in (None, 7, "hello", [], {}, {"t": "req"}, {"t": "req", "id": 3}, {"t": 5}):
+    garbage: list[Any] = [None, 7, "hello", [], {}, {"t": "req"}, {"t": "req", "id": 3}, {"t": 5}]
+    for content in garbage:
         page.say(content)
     assert (await asked(page, "echo"))["ok"]
     assert len(page.heard) == 1
@@ -148,7 +121,6 @@ async def test_views_share_one_library(comms: list[PageComm]) -> None:
     """The bundle is sent once; where all widgets were closed, the next view brings a new one."""
     first, second = Widget("run", handler), Widget("chat", handler)
     assert first.library == second.library
-    assert len(comms) == 3
     with_code = [data for page in comms for kind, data in page.sent if "code" in data.get("state", {})]
     assert len(with_code) == 1
     assert first.view_data["application/vnd.jupyter.widget-view+json"]["model_id"] == first.model_id
@@ -165,10 +137,27 @@ def test_the_loop_of_a_view_is_the_running_one_else_the_portal() -> None:
 
 
 @in_a_loop
-async def test_nothing_grows_in_the_traits(comms: list[PageComm]) -> None:
+async def test_nothing_grows_in_the_traits() -> None:
     """Saved notebooks and reloaded pages get a small state, however much was said."""
     widget = Widget("run", handler)
     widget.feed.put([["r", "1.llm", {"text": "x" * 100_000}]])
     widget.flush()
     state = widget.get_state()
     assert sum(len(str(value)) for key, value in state.items() if key != "_esm") < 1_000
+
+
+@in_a_loop
+async def test_what_no_page_could_read_is_sent_as_it_can_be_said() -> None:
+    """Half a surrogate pair, as in the name of a file, would end every message that a kernel sends to this page."""
+    widget = Widget("run", handler)
+    page = widget.comm
+    widget.feed.put([["t", "1", "text", "caf\udce9 \ud83d"], ["h", {"seconds": float("nan"), "id": 2**70}]])
+    widget.flush()
+    widget.feed.put([["t", "1", "text", "\ude00"]])
+    page.say({"t": "hello", "s": 0})
+    await until(lambda: len(page.heard) == 2)
+    assert page.heard[0]["ops"][1] == ["t", "1", "text", "caf\ufffd \ufffd"]
+    assert page.heard[1]["state"]["rows"]["1"]["text"] == "caf\ufffd \U0001f600"
+    assert page.heard[1]["state"]["head"] == {"seconds": None, "id": str(2**70)}
+    assert (await asked(page, "echo", x="\udce9"))["data"]["given"] == {"x": "\ufffd"}
+    json.dumps(page.heard, allow_nan=False, ensure_ascii=False).encode()

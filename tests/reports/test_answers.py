@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from polos_nb.errors import ConfigurationError
 from polos_nb.reports.answers import Answered, answer, pairs_of
 from polos_nb.stores.sqlite import SqliteStore
-from tests.reports.conftest import DOUBT, Book
+from polos_nb.stores.waiting import DecisionRecord
+from tests.reports.conftest import APPROVAL, DOUBT, Book
 
 KEY = "approve_refund[call_1]"
 
@@ -208,3 +210,25 @@ def test_pairs_need_a_key_and_a_value(pair: str) -> None:
     """The error shows how to write one."""
     with pytest.raises(ConfigurationError, match="amount=3"):
         pairs_of([pair])
+
+
+def test_a_path_that_is_known_means_no_other_step(book: Book) -> None:
+    """A line that is written twice does not answer the call of a nested run whose key ends alike."""
+    run = book.add("a", status="suspended")
+    own, nested = book.ask(run), book.ask(run, f"1.helper/{KEY}")
+    assert answer(book.store, "r1", KEY, yes=True).state == "answered"
+    assert answer(book.store, "r1", KEY, yes=True).state == "already"
+    assert kept(book, own) == {"approved": True}
+    assert kept(book, nested) is None
+    assert answer(book.store, "r1", f"1.helper/{KEY}", yes=False).state == "answered"
+
+
+def test_a_question_is_found_behind_a_thousand_others(book: Book) -> None:
+    """As in a map whose items each ask."""
+    run = book.add("a", status="suspended")
+    record = DecisionRecord(run_id=run.id, step_key="x", kind="approval", form=json.dumps(APPROVAL), created_at=100.0)
+    for number in range(1_005):
+        step = book.step(run, f"pay[{number}]", seq=number)
+        made = book.store.ask(replace(record, step_key=step.step_key, step_id=step.id))
+    assert answer(book.store, "r1", "pay[1004]", yes=True).state == "answered"
+    assert kept(book, made.id) == {"approved": True}

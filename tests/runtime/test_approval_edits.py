@@ -361,6 +361,28 @@ def test_what_a_person_leaves_as_shown_keeps_its_secret(path: str, monkeypatch: 
     assert journal == [(2, "tulips-and-clogs")]
 
 
+def test_a_secret_inside_an_argument_that_is_edited_stays_too(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tool would be called with the word that stands for it otherwise."""
+    monkeypatch.setenv("SHOP_API_KEY", "tulips-and-clogs")
+    journal: list[Any] = []
+
+    @tool(id="pay", description="Pay", version=1, approval="always")
+    async def pay(order: dict[str, Any]) -> str:
+        journal.append(order)
+        return "paid"
+
+    secret = {"amount": 3, "by": [{"key": "tulips-and-clogs", "n": 1}, "x"]}
+
+    @workflow(id="flow", version=1)
+    async def flow(ctx: WorkflowContext) -> Any:
+        return await ctx.step.invoke_and_wait("deed", pay, {"order": secret})
+
+    suspended(Process(path), flow.run)
+    approve(path, arguments={"order": {"amount": 2, "by": [{"key": "[redacted]", "n": 5}, "y"]}})
+    Process(path).cell(flow.run)
+    assert journal == [{"amount": 2, "by": [{"key": "tulips-and-clogs", "n": 5}, "y"]}]
+
+
 def drive(folder: str) -> None:
     """A process that runs an agent whose tool notes its call, and ends when there is a file "free"."""
     note = note_in(Path(folder))

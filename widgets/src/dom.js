@@ -201,9 +201,16 @@ export function frame(fn) {
  * @param {HTMLElement} root
  */
 export function keepKeys(root) {
-  root.setAttribute("data-lm-suppress-shortcuts", "true");
+  // Front ends that listen before the widget does (Notebook 7) heed this; for shortcuts that are bound to whatever has
+  // the focus they look at that element only.
+  const spare = (/** @type {Element} */ element) => element.setAttribute("data-lm-suppress-shortcuts", "true");
+  spare(root);
+  root.addEventListener("focusin", (event) => spare(/** @type {Element} */ (event.target)));
   root.addEventListener("keydown", (event) => {
     const target = /** @type {Element | null} */ (event.target);
-    if (target?.closest("input, textarea, select, [contenteditable]")) event.stopPropagation();
+    const writes = Boolean(target?.closest("input, textarea, select, [contenteditable]"));
+    const presses = event.key === "Enter" || event.key === " ";
+    const commands = (event.ctrlKey || event.metaKey || event.altKey) && !presses;
+    if (writes || !commands) event.stopPropagation();
   });
 }

@@ -9,6 +9,7 @@ import runCss from "./css/run.css";
 import { h, keepKeys } from "./dom.js";
 import { InspectorView } from "./inspector.js";
 import { Link } from "./link.js";
+import { Place } from "./place.js";
 import { RunView } from "./run_view.js";
 
 /** @typedef {import("./link.js").Model} Model */
@@ -49,19 +50,19 @@ function render({ model, el, link = initialize({ model }) }) {
   const kind = String(model.get("kind"));
   const View = Object.hasOwn(VIEWS, kind) ? VIEWS[kind] : null;
   addStyle(el);
-  const root = h("div", { class: `polos-root polos-${View ? kind : "unknown"}-root` });
-  keepKeys(root);
-  el.appendChild(root);
+  const newRoot = () => h("div", { class: `polos-root polos-${View ? kind : "unknown"}-root` });
   if (!View) {
+    const root = newRoot();
     root.appendChild(h("p", { role: "alert" }, `This version of polos_nb knows no view named "${kind}".`));
+    el.appendChild(root);
     return () => root.remove();
   }
-  const view = new View(link);
-  root.appendChild(view.element);
-  return () => {
-    view.dispose();
-    root.remove();
-  };
+  const place = Place.of(link, () => {
+    const root = newRoot();
+    keepKeys(root);
+    return new Place(root, new View(link));
+  });
+  return place.show(link, el);
 }
 
 /**

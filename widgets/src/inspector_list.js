@@ -206,7 +206,7 @@ export class RunList {
       [sign.element, waits && " ", waits],
       `${run.cached ?? 0}/${run.steps ?? 0}`,
       number(run.tokens ?? 0),
-      run.cost === null || run.cost === undefined ? "unknown" : money(run.cost),
+      run.cost === null || run.cost === undefined ? (run.tokens ? "unknown" : "–") : money(run.cost),
       duration(run.seconds),
       [
         h("span", { class: "polos-run-input" }, visible(run.input)),

@@ -101,16 +101,22 @@ describe("frame", () => {
   });
 });
 
-test("keys pressed in fields do not reach the notebook; others do", () => {
+test("keys do not reach the notebook, whose shortcuts delete cells; commands do, except from fields", () => {
   const root = h("div", null, h("input", null), h("button", null));
   const outside = vi.fn();
   const page = h("div", { on: { keydown: outside } }, root);
   document.body.append(page);
   keepKeys(root);
-  root.querySelector("input").dispatchEvent(new KeyboardEvent("keydown", { key: "d", bubbles: true }));
+  const press = (place, key, more = {}) => root.querySelector(place).dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, ...more }));
+  for (const place of ["input", "button"]) {
+    for (const key of ["d", "Enter", " ", "ArrowDown"]) press(place, key);
+    press(place, "Enter", { ctrlKey: true });
+  }
+  press("input", "s", { ctrlKey: true });
   expect(outside).not.toHaveBeenCalled();
-  root.querySelector("button").dispatchEvent(new KeyboardEvent("keydown", { key: "d", bubbles: true }));
+  press("button", "s", { ctrlKey: true });
   expect(outside).toHaveBeenCalledOnce();
-  expect(root.getAttribute("data-lm-suppress-shortcuts")).toBe("true");
+  root.querySelector("button").focus();
+  for (const element of [root, root.querySelector("button")]) expect(element.getAttribute("data-lm-suppress-shortcuts")).toBe("true");
   page.remove();
 });

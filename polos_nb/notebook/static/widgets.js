@@ -1,4 +1,4 @@
-/* built from widgets/src 94785d0854c6ac75 - do not edit */
+/* built from widgets/src 595801c2ce6c89c9 - do not edit */
 // src/text.js
 var ANSI = /\u001b\[[0-9;?]*[ -/]*[@-~]/g;
 var BREAKS = /\r\n?|\u2028|\u2029/g;
@@ -224,13 +224,21 @@ function frame(fn) {
   return Object.assign(schedule, { cancel: stop, flush: run });
 }
 function keepKeys(root) {
-  root.setAttribute("data-lm-suppress-shortcuts", "true");
+  const spare = (element) => element.setAttribute("data-lm-suppress-shortcuts", "true");
+  spare(root);
+  root.addEventListener("focusin", (event) => spare(
+    /** @type {Element} */
+    event.target
+  ));
   root.addEventListener("keydown", (event) => {
     const target = (
       /** @type {Element | null} */
       event.target
     );
-    if (target?.closest("input, textarea, select, [contenteditable]")) event.stopPropagation();
+    const writes = Boolean(target?.closest("input, textarea, select, [contenteditable]"));
+    const presses = event.key === "Enter" || event.key === " ";
+    const commands = (event.ctrlKey || event.metaKey || event.altKey) && !presses;
+    if (writes || !commands) event.stopPropagation();
   });
 }
 
@@ -2477,10 +2485,10 @@ var Cards = class {
   }
   /** Put the elements into the order of the rows, moving only those that stand elsewhere. */
   sort() {
-    const places = [...this.entries.values()].map((entry) => ({ entry, place: this.place(entry.id) ?? [] }));
-    places.sort((a, b) => compare(a.place, b.place));
+    const places2 = [...this.entries.values()].map((entry) => ({ entry, place: this.place(entry.id) ?? [] }));
+    places2.sort((a, b) => compare(a.place, b.place));
     let next = this.list.firstChild;
-    for (const { entry } of places) {
+    for (const { entry } of places2) {
       if (entry.element === next) next = next.nextSibling;
       else this.list.insertBefore(entry.element, next);
     }
@@ -2493,12 +2501,12 @@ var Cards = class {
    */
   place(id) {
     const { rows, order } = this.link.state;
-    const places = [];
+    const places2 = [];
     for (let depth = 0; depth < DEEPEST3; depth += 1) {
       const parent = rows[id]?.parent ?? "";
       const at = (order[parent] ?? []).indexOf(id);
-      places.unshift(at < 0 ? Number.MAX_SAFE_INTEGER : at);
-      if (parent === this.root) return places;
+      places2.unshift(at < 0 ? Number.MAX_SAFE_INTEGER : at);
+      if (parent === this.root) return places2;
       if (parent === "" || parent === id) return null;
       id = parent;
     }
@@ -3178,11 +3186,11 @@ var Scanner = class {
         if (known) known.push(index);
         else this.#ticks.set(run.length, [index]);
       }
-      for (const places2 of this.#ticks.values()) places2.reverse();
+      for (const places3 of this.#ticks.values()) places3.reverse();
     }
-    const places = this.#ticks.get(size);
-    while (places?.length && places[places.length - 1] < from) places.pop();
-    return places?.at(-1) ?? -1;
+    const places2 = this.#ticks.get(size);
+    while (places2?.length && places2[places2.length - 1] < from) places2.pop();
+    return places2?.at(-1) ?? -1;
   }
   #math() {
     MATH.lastIndex = this.#at;
@@ -3371,6 +3379,7 @@ function isMark(char) {
 
 // src/markdown/render.js
 var COPIED_FOR = 2e3;
+var LONG2 = 5e4;
 function blockNode(block, tight = false) {
   const children = block.children ?? [];
   if (block.type === "heading") return h(`h${Math.min(6, (block.level ?? 1) + 2)}`, null, inlineNodes(textOf3(block)));
@@ -3457,6 +3466,7 @@ function tableNode(table) {
   return h("div", { class: "polos-table-scroll" }, h("table", { class: "polos-table" }, head, body));
 }
 function inlineNodes(text2) {
+  if (text2.length > LONG2) return [document.createTextNode(text2)];
   const top = document.createDocumentFragment();
   const stack = [{ node: top, literal: null, link: false }];
   for (const token of inline(text2)) {
@@ -3492,7 +3502,7 @@ function open2(stack, token, node, link) {
 }
 
 // src/markdown/stream.js
-var LONG2 = 4096;
+var LONG3 = 4096;
 var GROWTH = 1.25;
 var MarkdownStream = class {
   /** @type {HTMLElement} */
@@ -3594,7 +3604,7 @@ var MarkdownStream = class {
   /** Whether a long tail has not grown enough; what is new is then shown as plain text. */
   #wait() {
     const length = this.#text.length - this.#start;
-    if (this.#parsed < LONG2 || length >= this.#parsed * GROWTH) return false;
+    if (this.#parsed < LONG3 || length >= this.#parsed * GROWTH) return false;
     const rest = visible(this.#text.slice(this.#start + this.#parsed));
     if (this.#unparsed) {
       this.#unparsed.data = rest;
@@ -5260,7 +5270,7 @@ var card_default = "/* Cards that ask a person, and the one line that is left of
 var chat_default = '/* The chat: head, log of turns, message box; and the buttons and sentences that it shares with the inspector. */\n\n.polos-root button.polos-quiet {\n  min-height: 26px;\n  padding: 1px 7px;\n  background: transparent;\n  border-color: transparent;\n  font-size: var(--polos-small);\n}\n\n.polos-root button.polos-quiet:hover,\n.polos-root button.polos-quiet:focus-visible {\n  background: var(--polos-bg2);\n  border-color: var(--polos-border);\n}\n\n.polos-root .polos-hint {\n  margin: 0;\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n  font-weight: normal;\n}\n\n.polos-notice-status:not(:empty),\n.polos-notice-alert:not(:empty) {\n  margin: 6px 0 0;\n  padding: 4px 8px;\n  background: var(--polos-bg2);\n  border-left: 3px solid var(--polos-strong-border);\n  border-radius: 2px;\n  white-space: pre-wrap;\n}\n\n.polos-root .polos-notice-alert:not(:empty) {\n  color: var(--polos-error);\n  border-left-color: var(--polos-error);\n}\n\n.polos-note:not(:empty) {\n  margin: 6px 0;\n  padding: 4px 8px;\n  border-left: 3px solid var(--polos-warn);\n  background: var(--polos-bg2);\n}\n\n/* Frame and head */\n.polos-chat {\n  container: polos-chat / inline-size;\n  display: flex;\n  flex-direction: column;\n  border: 1px solid var(--polos-border);\n  border-radius: 8px;\n  overflow: hidden;\n}\n\n.polos-chat-head {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: center;\n  gap: 4px 12px;\n  padding: 8px 12px;\n  background: var(--polos-bg2);\n  border-bottom: 1px solid var(--polos-border);\n}\n\n.polos-chat-names {\n  flex: 1 1 16em;\n  min-width: 0;\n}\n\n.polos-root .polos-chat-title {\n  margin: 0;\n  color: var(--polos-fg);\n  font-size: 1.08em;\n  font-weight: 600;\n}\n\n.polos-chat-facts {\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n  font-variant-numeric: tabular-nums;\n}\n\n.polos-chat-head .polos-button {\n  font-size: var(--polos-small);\n}\n\n.polos-chat-head > .polos-notice,\n.polos-chat-panel {\n  flex: 1 1 100%;\n  min-width: 0;\n}\n\n.polos-chat-panel {\n  padding: 8px 0 2px;\n  border-top: 1px solid var(--polos-border);\n}\n\n.polos-chat-panel > .polos-buttons {\n  margin: 6px 0 2px;\n}\n\n.polos-root .polos-chat-conversations {\n  max-height: 220px;\n  margin: 0 0 6px;\n  padding: 0;\n  overflow-y: auto;\n  list-style: none;\n}\n\n.polos-chat-conversations > li {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: baseline;\n  gap: 2px 8px;\n  padding: 1px 0;\n}\n\n.polos-root button.polos-chat-conversation {\n  text-align: left;\n  font-size: inherit;\n  text-decoration: underline;\n  text-underline-offset: 2px;\n}\n\n.polos-root button.polos-chat-conversation[aria-current="true"] {\n  font-weight: 600;\n}\n\n.polos-root textarea.polos-export {\n  margin: 4px 0 6px;\n  font-family: var(--polos-mono);\n  font-size: 0.95em;\n  white-space: pre-wrap;\n}\n\n/* Log */\n.polos-chat-middle {\n  position: relative;\n}\n\n.polos-chat-log {\n  max-height: min(560px, 70vh);\n  min-height: 90px;\n  padding: 4px 12px;\n  overflow-y: auto;\n  overscroll-behavior: contain;\n  overflow-anchor: auto;\n}\n\n.polos-chat-log:focus-visible {\n  outline-offset: -3px;\n}\n\n.polos-root button.polos-chat-newest {\n  position: absolute;\n  right: 16px;\n  bottom: 8px;\n  box-shadow: 0 1px 4px rgb(0 0 0 / 30%);\n}\n\n.polos-root .polos-chat-empty {\n  margin: 24px 0;\n  color: var(--polos-muted);\n  text-align: center;\n}\n\n.polos-turn {\n  padding: 10px 0;\n}\n\n.polos-turn + .polos-turn {\n  border-top: 1px solid var(--polos-border);\n}\n\n.polos-root .polos-turn-who {\n  margin: 0 0 2px;\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n  font-weight: 600;\n}\n\n.polos-turn-user {\n  max-width: 100%;\n  margin-bottom: 8px;\n  padding: 6px 10px 8px;\n  background: color-mix(in srgb, var(--polos-fg) 6%, var(--polos-bg));\n  border: 1px solid var(--polos-border);\n  border-radius: 8px;\n}\n\n.polos-turn-text {\n  white-space: pre-wrap;\n}\n\n.polos-turn-agent {\n  padding: 0 10px;\n}\n\n.polos-steps {\n  margin: 0 0 6px;\n}\n\n.polos-turn-more > .polos-button {\n  margin-top: 6px;\n}\n\n.polos-steps > summary {\n  display: inline-block;\n  max-width: 100%;\n  padding: 0 10px;\n  color: var(--polos-fg);\n  background: var(--polos-bg2);\n  border: 1px solid var(--polos-border);\n  border-radius: 12px;\n  font-size: var(--polos-small);\n  line-height: 24px;\n  list-style: none;\n}\n\n.polos-steps > summary::-webkit-details-marker {\n  display: none;\n}\n\n.polos-steps > summary::before {\n  content: "▸ ";\n}\n\n.polos-steps[open] > summary::before {\n  content: "▾ ";\n}\n\n.polos-steps > .polos-timeline {\n  margin: 6px 0;\n  padding-left: 8px;\n  border-left: 2px solid var(--polos-border);\n}\n\n.polos-turn-error {\n  margin: 6px 0;\n  padding: 4px 8px;\n  color: var(--polos-error);\n  background: var(--polos-bg2);\n  border-left: 3px solid var(--polos-error);\n  white-space: pre-wrap;\n}\n\n.polos-turn-bar {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: center;\n  gap: 2px 6px;\n  margin-top: 4px;\n}\n\n.polos-turn-meta {\n  flex: 1 1 auto;\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n  font-variant-numeric: tabular-nums;\n}\n\n.polos-branches {\n  display: inline-flex;\n  align-items: center;\n  gap: 2px;\n}\n\n.polos-branch-place {\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n}\n\n/* Attachments */\n.polos-root .polos-attachments {\n  display: flex;\n  flex-wrap: wrap;\n  gap: 6px;\n  margin: 6px 0 0;\n  padding: 0;\n  list-style: none;\n}\n\n.polos-attachment {\n  display: inline-flex;\n  align-items: center;\n  gap: 6px;\n  max-width: 100%;\n  padding: 1px 4px 1px 8px;\n  background: var(--polos-bg);\n  border: 1px solid var(--polos-strong-border);\n  border-radius: 12px;\n  font-size: var(--polos-small);\n}\n\n.polos-attachment-name {\n  max-width: 22em;\n  overflow: hidden;\n  text-overflow: ellipsis;\n  white-space: nowrap;\n}\n\n.polos-attachment-kind,\n.polos-attachment-size {\n  flex: none;\n  padding-right: 4px;\n  color: var(--polos-muted);\n}\n\n.polos-root button.polos-attachment-remove {\n  min-width: 24px;\n  min-height: 24px;\n  padding: 0;\n  background: transparent;\n  border-color: transparent;\n  border-radius: 12px;\n}\n\n/* Message box */\n.polos-chat-foot {\n  padding: 0 12px;\n}\n\n.polos-chat-phase {\n  min-height: 1.6em;\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n}\n\n.polos-composer {\n  padding: 4px 12px 10px;\n}\n\n.polos-composer.polos-drop {\n  outline: 2px dashed var(--polos-focus);\n  outline-offset: -4px;\n}\n\n.polos-root textarea.polos-composer-text {\n  display: block;\n  min-height: 52px;\n  padding: 6px 8px;\n  border-radius: 6px;\n  line-height: 1.4;\n}\n\n.polos-composer-bar {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: center;\n  gap: 6px;\n  margin-top: 6px;\n}\n\n.polos-composer-queued {\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n}\n\n.polos-turn .polos-buttons {\n  margin-top: 6px;\n}\n\n.polos-root .polos-outbox {\n  margin: 0 0 6px;\n  padding: 0;\n  list-style: none;\n}\n\n.polos-outbox-entry {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: center;\n  gap: 4px 10px;\n  margin-bottom: 4px;\n  padding: 5px 8px;\n  background: var(--polos-bg2);\n  border: 1px dashed var(--polos-strong-border);\n  border-radius: 6px;\n}\n\n.polos-outbox-text {\n  flex: 1 1 12em;\n  max-height: 5.6em;\n  min-width: 0;\n  overflow-y: auto;\n  white-space: pre-wrap;\n}\n\n.polos-outbox-words {\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n}\n\n@container polos-chat (max-width: 480px) {\n  .polos-turn-bar {\n    justify-content: flex-end;\n  }\n\n  .polos-turn-meta {\n    flex-basis: 100%;\n  }\n}\n';
 
 // src/css/inspector.css
-var inspector_default = '/* The inspector: list of runs, timeline, steps, tabs, comparison. Narrow outputs show rows as cards. */\n\n.polos-inspector {\n  container: polos-inspector / inline-size;\n  padding: 8px 12px 10px;\n  border: 1px solid var(--polos-border);\n  border-radius: 8px;\n}\n\n.polos-inspector-bar {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: center;\n  gap: 6px 8px;\n  margin: 0 0 6px;\n}\n\n.polos-root .polos-inspector-title {\n  margin: 0;\n  color: var(--polos-fg);\n  font-size: 1.15em;\n  font-weight: 600;\n}\n\n.polos-run-list > .polos-inspector-bar:first-child {\n  justify-content: space-between;\n}\n\n.polos-filters {\n  display: flex;\n  flex-wrap: wrap;\n  gap: 6px 12px;\n  margin-bottom: 8px;\n}\n\n.polos-filter {\n  flex: 1 1 7em;\n  min-width: 0;\n}\n\n.polos-filter:first-child {\n  flex: 3 1 14em;\n}\n\n.polos-filter > label,\n.polos-compare > label {\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n}\n\n.polos-compare {\n  display: inline-flex;\n  flex-wrap: wrap;\n  align-items: center;\n  gap: 6px;\n}\n\n.polos-root input.polos-short {\n  width: 6em;\n}\n\n/* List */\n.polos-runs-frame {\n  max-width: 100%;\n  overflow-x: auto;\n}\n\n.polos-root table.polos-runs {\n  width: 100%;\n  margin: 6px 0;\n  color: var(--polos-fg);\n  background: var(--polos-bg);\n  border: 0;\n  border-collapse: collapse;\n  font-size: inherit;\n  table-layout: auto;\n}\n\n.polos-root .polos-runs th,\n.polos-root .polos-runs td {\n  padding: 4px 5px;\n  color: var(--polos-fg);\n  background: var(--polos-bg);\n  border: 0;\n  border-bottom: 1px solid var(--polos-border);\n  text-align: left;\n  vertical-align: baseline;\n  white-space: normal;\n  overflow-wrap: anywhere;\n}\n\n.polos-root .polos-runs th {\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n  font-weight: 600;\n  white-space: nowrap;\n}\n\n.polos-root .polos-runs [data-column="tokens"],\n.polos-root .polos-runs [data-column="cost"],\n.polos-root .polos-runs [data-column="time"],\n.polos-root .polos-runs [data-column="when"],\n.polos-root .polos-runs [data-column="cached"] {\n  font-variant-numeric: tabular-nums;\n  overflow-wrap: normal;\n}\n\n.polos-root .polos-runs [data-column="when"] {\n  min-width: 6em;\n}\n\n.polos-root .polos-runs [data-column="time"] {\n  white-space: nowrap;\n}\n\n.polos-root .polos-runs [data-column="agent"] {\n  min-width: 9.5em;\n}\n\n.polos-root .polos-runs [data-column="prompt"] {\n  min-width: 10em;\n}\n\n.polos-runs .polos-badge + .polos-button {\n  margin-top: 3px;\n  white-space: nowrap;\n}\n\n.polos-root button.polos-run-id {\n  min-width: 0;\n  min-height: 24px;\n  margin: -3px 0 -3px -7px;\n  padding: 0 6px;\n  font-size: inherit;\n  font-weight: 600;\n  text-decoration: underline;\n  text-underline-offset: 2px;\n  overflow-wrap: normal;\n}\n\n.polos-runs .polos-hint {\n  display: block;\n}\n\n.polos-run-input {\n  display: -webkit-box;\n  max-height: 4.4em;\n  overflow: hidden;\n  -webkit-box-orient: vertical;\n  -webkit-line-clamp: 3;\n}\n\n.polos-runs[aria-busy="true"] {\n  opacity: 0.75;\n}\n\n/* Timeline */\n.polos-gantt {\n  margin: 8px 0;\n}\n\n.polos-root .polos-gantt-rows {\n  max-height: 320px;\n  margin: 0;\n  padding: 0;\n  overflow-y: auto;\n  list-style: none;\n}\n\n.polos-root button.polos-gantt-row {\n  display: grid;\n  grid-template-columns: 6.2em minmax(6em, 17em) minmax(80px, 1fr) 8.5em;\n  justify-content: stretch;\n  align-items: center;\n  gap: 2px 8px;\n  width: 100%;\n  min-height: 26px;\n  padding: 1px 6px;\n  background: transparent;\n  border-color: transparent;\n  text-align: left;\n}\n\n.polos-root button.polos-gantt-row:hover {\n  background: var(--polos-bg2);\n}\n\n.polos-root button.polos-gantt-row[aria-current="step"] {\n  background: var(--polos-code-bg);\n  border-color: var(--polos-strong-border);\n  font-weight: 600;\n}\n\n.polos-root button.polos-gantt-row:focus-visible {\n  outline-offset: -2px;\n}\n\n.polos-gantt-row > .polos-badge {\n  justify-self: start;\n  font-weight: normal;\n}\n\n.polos-gantt-label {\n  min-width: 0;\n  overflow: hidden;\n  text-overflow: ellipsis;\n  white-space: nowrap;\n}\n\n.polos-gantt-track {\n  position: relative;\n  height: 14px;\n  background: color-mix(in srgb, var(--polos-fg) 8%, transparent);\n  border-radius: 2px;\n}\n\n.polos-gantt-bar {\n  --polos-look: var(--polos-look-stopped);\n  position: absolute;\n  top: 0;\n  min-width: 3px;\n  height: 100%;\n  background: var(--polos-look);\n  border-radius: 2px;\n}\n\n/* Written after the looks of badges, which have this weight too. */\n.polos-gantt-bar.polos-is-live { --polos-look: var(--polos-look-live); }\n.polos-gantt-bar.polos-is-cached { --polos-look: var(--polos-look-cached); }\n.polos-gantt-bar.polos-is-done { --polos-look: var(--polos-look-done); }\n.polos-gantt-bar.polos-is-failed { --polos-look: var(--polos-look-failed); }\n.polos-gantt-bar.polos-is-waiting,\n.polos-gantt-bar.polos-is-retrying { --polos-look: var(--polos-look-waiting); }\n\n.polos-gantt-bar.polos-hatched {\n  background: repeating-linear-gradient(-45deg, var(--polos-look) 0 3px, var(--polos-bg) 3px 6px);\n  border: 1px solid var(--polos-look);\n}\n\n.polos-gantt-time {\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n  font-variant-numeric: tabular-nums;\n  font-weight: normal;\n  text-align: right;\n}\n\n.polos-root .polos-gantt-caption {\n  margin-top: 4px;\n}\n\n/* Tabs */\n.polos-tabs {\n  display: flex;\n  flex-wrap: wrap;\n  gap: 2px;\n}\n\n.polos-root button.polos-tab {\n  background: transparent;\n  border-color: transparent;\n  border-bottom: 2px solid transparent;\n  border-radius: 3px 3px 0 0;\n}\n\n.polos-root button.polos-tab[aria-selected="true"] {\n  border-bottom-color: var(--polos-accent);\n  font-weight: 600;\n}\n\n.polos-tab-panel {\n  padding: 8px 0 0;\n  border-top: 1px solid var(--polos-border);\n}\n\n.polos-step-moves {\n  display: inline-flex;\n  align-items: center;\n  gap: 6px;\n}\n\n/* Step */\n.polos-step-head {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: center;\n  gap: 2px 8px;\n}\n\n.polos-root .polos-step-title {\n  margin: 0;\n  color: var(--polos-fg);\n  font-size: 1.05em;\n  font-weight: 600;\n}\n\n.polos-shown-step > .polos-buttons {\n  margin: 6px 0;\n}\n\n.polos-part {\n  margin: 8px 0 0;\n}\n\n.polos-root .polos-part-name,\n.polos-root .polos-message-role {\n  margin: 0 0 2px;\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n  font-weight: 600;\n}\n\n.polos-part > p {\n  margin: 0;\n}\n\n.polos-root .polos-messages,\n.polos-root .polos-why {\n  margin: 4px 0 0;\n  padding: 0;\n  list-style: none;\n}\n\n.polos-message {\n  margin: 0 0 8px;\n  padding-left: 8px;\n  border-left: 3px solid var(--polos-border);\n}\n\n.polos-why > li {\n  padding: 3px 0;\n  border-bottom: 1px solid var(--polos-border);\n}\n\n.polos-fork {\n  margin: 6px 0;\n  padding: 8px 10px;\n  background: var(--polos-bg2);\n  border: 1px solid var(--polos-border);\n  border-radius: 6px;\n}\n\n.polos-fork .polos-field {\n  display: block;\n  margin: 8px 0;\n}\n\n.polos-fork .polos-field > label {\n  display: block;\n  margin-bottom: 2px;\n  font-size: var(--polos-small);\n}\n\n.polos-fork textarea {\n  font-family: var(--polos-mono);\n  font-size: 0.95em;\n}\n\n.polos-root .polos-error:is(pre) {\n  color: var(--polos-error);\n}\n\n/* Comparison */\n.polos-diff-body > .polos-table-frame {\n  margin-bottom: 12px;\n}\n\n.polos-root .polos-diff-table {\n  margin: 0 0 10px;\n  width: 100%;\n}\n\n.polos-root .polos-diff-table td,\n.polos-root .polos-diff-table th {\n  overflow-wrap: anywhere;\n  white-space: pre-wrap;\n}\n\n.polos-root .polos-diff-table td:last-child {\n  white-space: nowrap;\n}\n\n.polos-root .polos-differs > * {\n  background: var(--polos-code-bg);\n  font-weight: 600;\n}\n\n.polos-root .polos-check {\n  margin: 0 0 8px;\n}\n\n/* Narrow: rows of runs become cards, bars go below their names. */\n@container polos-inspector (max-width: 720px) {\n  .polos-root .polos-runs thead {\n    position: absolute;\n    width: 1px;\n    height: 1px;\n    overflow: hidden;\n    clip-path: inset(50%);\n  }\n\n  .polos-root table.polos-runs,\n  .polos-root .polos-runs tbody {\n    display: block;\n  }\n\n  .polos-root .polos-runs tr {\n    display: flex;\n    flex-wrap: wrap;\n    align-items: baseline;\n    gap: 2px 12px;\n    margin: 0 0 8px;\n    padding: 6px 8px;\n    border: 1px solid var(--polos-border);\n    border-radius: 6px;\n  }\n\n  .polos-root .polos-runs td {\n    display: block;\n    max-width: 100%;\n    padding: 0;\n    border: 0;\n  }\n\n  .polos-root .polos-runs td:empty {\n    display: none;\n  }\n\n  .polos-root .polos-runs td[data-column="when"] {\n    min-width: 0;\n  }\n\n  .polos-root .polos-runs td[data-column="prompt"],\n  .polos-root .polos-runs td[data-column="agent"] {\n    flex: 1 1 100%;\n  }\n\n  .polos-root .polos-runs td:is([data-column="cached"], [data-column="tokens"], [data-column="cost"], [data-column="time"])::before {\n    content: attr(data-column) " ";\n    color: var(--polos-muted);\n    font-size: var(--polos-small);\n  }\n\n  .polos-runs .polos-hint {\n    display: inline;\n  }\n\n  .polos-runs-frame {\n    overflow: visible;\n  }\n\n  .polos-root button.polos-gantt-row {\n    grid-template-columns: auto minmax(0, 1fr) auto;\n    margin-bottom: 4px;\n  }\n\n  .polos-gantt-track {\n    grid-row: 2;\n    grid-column: 1 / -1;\n  }\n}\n';
+var inspector_default = '/* The inspector: list of runs, timeline, steps, tabs, comparison. Narrow outputs show rows as cards. */\n\n.polos-inspector {\n  container: polos-inspector / inline-size;\n  padding: 8px 12px 10px;\n  border: 1px solid var(--polos-border);\n  border-radius: 8px;\n}\n\n.polos-inspector-bar {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: center;\n  gap: 6px 8px;\n  margin: 0 0 6px;\n}\n\n.polos-root .polos-inspector-title {\n  margin: 0;\n  color: var(--polos-fg);\n  font-size: 1.15em;\n  font-weight: 600;\n}\n\n.polos-run-list > .polos-inspector-bar:first-child {\n  justify-content: space-between;\n}\n\n.polos-filters {\n  display: flex;\n  flex-wrap: wrap;\n  gap: 6px 12px;\n  margin-bottom: 8px;\n}\n\n.polos-filter {\n  flex: 1 1 7em;\n  min-width: 0;\n}\n\n.polos-filter:first-child {\n  flex: 3 1 14em;\n}\n\n.polos-filter > label,\n.polos-compare > label {\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n}\n\n.polos-compare {\n  display: inline-flex;\n  flex-wrap: wrap;\n  align-items: center;\n  gap: 6px;\n}\n\n.polos-root input.polos-short {\n  width: 6em;\n}\n\n/* List */\n.polos-runs-frame {\n  max-width: 100%;\n  overflow-x: auto;\n}\n\n.polos-root table.polos-runs {\n  width: 100%;\n  margin: 6px 0;\n  color: var(--polos-fg);\n  background: var(--polos-bg);\n  border: 0;\n  border-collapse: collapse;\n  font-size: inherit;\n  table-layout: auto;\n}\n\n.polos-root .polos-runs th,\n.polos-root .polos-runs td {\n  padding: 4px 5px;\n  color: var(--polos-fg);\n  background: var(--polos-bg);\n  border: 0;\n  border-bottom: 1px solid var(--polos-border);\n  text-align: left;\n  vertical-align: baseline;\n  white-space: normal;\n  overflow-wrap: anywhere;\n}\n\n.polos-root .polos-runs th {\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n  font-weight: 600;\n  white-space: nowrap;\n}\n\n.polos-root .polos-runs [data-column="tokens"],\n.polos-root .polos-runs [data-column="cost"],\n.polos-root .polos-runs [data-column="time"],\n.polos-root .polos-runs [data-column="when"],\n.polos-root .polos-runs [data-column="cached"] {\n  font-variant-numeric: tabular-nums;\n  overflow-wrap: normal;\n}\n\n.polos-root .polos-runs [data-column="when"] {\n  white-space: nowrap;\n}\n\n.polos-root .polos-runs [data-column="time"] {\n  white-space: nowrap;\n}\n\n.polos-root .polos-runs [data-column="agent"] {\n  min-width: 9.5em;\n}\n\n.polos-root .polos-runs [data-column="prompt"] {\n  min-width: 10em;\n}\n\n.polos-runs .polos-badge + .polos-button {\n  margin-top: 3px;\n  white-space: nowrap;\n}\n\n.polos-root button.polos-run-id {\n  min-width: 0;\n  min-height: 24px;\n  margin: -3px 0 -3px -7px;\n  padding: 0 6px;\n  font-size: inherit;\n  font-weight: 600;\n  text-decoration: underline;\n  text-underline-offset: 2px;\n  overflow-wrap: normal;\n}\n\n.polos-runs .polos-hint {\n  display: block;\n}\n\n.polos-run-input {\n  display: -webkit-box;\n  max-height: 4.4em;\n  overflow: hidden;\n  -webkit-box-orient: vertical;\n  -webkit-line-clamp: 3;\n}\n\n.polos-runs[aria-busy="true"] {\n  opacity: 0.75;\n}\n\n/* Timeline */\n.polos-gantt {\n  margin: 8px 0;\n}\n\n.polos-root .polos-gantt-rows {\n  max-height: 320px;\n  margin: 0;\n  padding: 0;\n  overflow-y: auto;\n  list-style: none;\n}\n\n.polos-root button.polos-gantt-row {\n  display: grid;\n  grid-template-columns: 6.2em minmax(6em, 17em) minmax(80px, 1fr) 8.5em;\n  justify-content: stretch;\n  align-items: center;\n  gap: 2px 8px;\n  width: 100%;\n  min-height: 26px;\n  padding: 1px 6px;\n  background: transparent;\n  border-color: transparent;\n  text-align: left;\n}\n\n.polos-root button.polos-gantt-row:hover {\n  background: var(--polos-bg2);\n}\n\n.polos-root button.polos-gantt-row[aria-current="step"] {\n  background: var(--polos-code-bg);\n  border-color: var(--polos-strong-border);\n  font-weight: 600;\n}\n\n.polos-root button.polos-gantt-row:focus-visible {\n  outline-offset: -2px;\n}\n\n.polos-gantt-row > .polos-badge {\n  justify-self: start;\n  font-weight: normal;\n}\n\n.polos-gantt-label {\n  min-width: 0;\n  overflow: hidden;\n  text-overflow: ellipsis;\n  white-space: nowrap;\n}\n\n.polos-gantt-track {\n  position: relative;\n  height: 14px;\n  background: color-mix(in srgb, var(--polos-fg) 8%, transparent);\n  border-radius: 2px;\n}\n\n.polos-gantt-bar {\n  --polos-look: var(--polos-look-stopped);\n  position: absolute;\n  top: 0;\n  min-width: 3px;\n  height: 100%;\n  background: var(--polos-look);\n  border-radius: 2px;\n}\n\n/* Written after the looks of badges, which have this weight too. */\n.polos-gantt-bar.polos-is-live { --polos-look: var(--polos-look-live); }\n.polos-gantt-bar.polos-is-cached { --polos-look: var(--polos-look-cached); }\n.polos-gantt-bar.polos-is-done { --polos-look: var(--polos-look-done); }\n.polos-gantt-bar.polos-is-failed { --polos-look: var(--polos-look-failed); }\n.polos-gantt-bar.polos-is-waiting,\n.polos-gantt-bar.polos-is-retrying { --polos-look: var(--polos-look-waiting); }\n\n.polos-gantt-bar.polos-hatched {\n  background: repeating-linear-gradient(-45deg, var(--polos-look) 0 3px, var(--polos-bg) 3px 6px);\n  border: 1px solid var(--polos-look);\n}\n\n.polos-gantt-time {\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n  font-variant-numeric: tabular-nums;\n  font-weight: normal;\n  text-align: right;\n}\n\n.polos-root .polos-gantt-caption {\n  margin-top: 4px;\n}\n\n/* Tabs */\n.polos-tabs {\n  display: flex;\n  flex-wrap: wrap;\n  gap: 2px;\n}\n\n.polos-root button.polos-tab {\n  background: transparent;\n  border-color: transparent;\n  border-bottom: 2px solid transparent;\n  border-radius: 3px 3px 0 0;\n}\n\n.polos-root button.polos-tab[aria-selected="true"] {\n  border-bottom-color: var(--polos-accent);\n  font-weight: 600;\n}\n\n.polos-tab-panel {\n  padding: 8px 0 0;\n  border-top: 1px solid var(--polos-border);\n}\n\n.polos-step-moves {\n  display: inline-flex;\n  align-items: center;\n  gap: 6px;\n}\n\n/* Step */\n.polos-step-head {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: center;\n  gap: 2px 8px;\n}\n\n.polos-root .polos-step-title {\n  margin: 0;\n  color: var(--polos-fg);\n  font-size: 1.05em;\n  font-weight: 600;\n}\n\n.polos-shown-step > .polos-buttons {\n  margin: 6px 0;\n}\n\n.polos-part {\n  margin: 8px 0 0;\n}\n\n.polos-root .polos-part-name,\n.polos-root .polos-message-role {\n  margin: 0 0 2px;\n  color: var(--polos-muted);\n  font-size: var(--polos-small);\n  font-weight: 600;\n}\n\n.polos-part > p {\n  margin: 0;\n}\n\n.polos-root .polos-messages,\n.polos-root .polos-why {\n  margin: 4px 0 0;\n  padding: 0;\n  list-style: none;\n}\n\n.polos-message {\n  margin: 0 0 8px;\n  padding-left: 8px;\n  border-left: 3px solid var(--polos-border);\n}\n\n.polos-why > li {\n  padding: 3px 0;\n  border-bottom: 1px solid var(--polos-border);\n}\n\n.polos-fork {\n  margin: 6px 0;\n  padding: 8px 10px;\n  background: var(--polos-bg2);\n  border: 1px solid var(--polos-border);\n  border-radius: 6px;\n}\n\n.polos-fork .polos-field {\n  display: block;\n  margin: 8px 0;\n}\n\n.polos-fork .polos-field > label {\n  display: block;\n  margin-bottom: 2px;\n  font-size: var(--polos-small);\n}\n\n.polos-fork textarea {\n  font-family: var(--polos-mono);\n  font-size: 0.95em;\n}\n\n.polos-root .polos-error:is(pre) {\n  color: var(--polos-error);\n}\n\n/* Comparison */\n.polos-diff-body > .polos-table-frame {\n  margin-bottom: 12px;\n}\n\n.polos-root .polos-diff-table {\n  margin: 0 0 10px;\n  width: 100%;\n}\n\n.polos-root .polos-diff-table td,\n.polos-root .polos-diff-table th {\n  min-width: 6em;\n  overflow-wrap: anywhere;\n  white-space: pre-wrap;\n}\n\n/* The column that says whether a step is the same. */\n.polos-root .polos-diff-table td:nth-child(4) {\n  min-width: 0;\n  font-weight: 600;\n  white-space: nowrap;\n}\n\n.polos-root .polos-differs > * {\n  background: var(--polos-code-bg);\n}\n\n.polos-root .polos-check {\n  margin: 0 0 8px;\n}\n\n/* Narrow: rows of runs become cards, bars go below their names. */\n@container polos-inspector (max-width: 720px) {\n  .polos-root .polos-runs thead {\n    position: absolute;\n    width: 1px;\n    height: 1px;\n    overflow: hidden;\n    clip-path: inset(50%);\n  }\n\n  .polos-root table.polos-runs,\n  .polos-root .polos-runs tbody {\n    display: block;\n  }\n\n  .polos-root .polos-runs tr {\n    display: flex;\n    flex-wrap: wrap;\n    align-items: baseline;\n    gap: 2px 12px;\n    margin: 0 0 8px;\n    padding: 6px 8px;\n    border: 1px solid var(--polos-border);\n    border-radius: 6px;\n  }\n\n  .polos-root .polos-runs td {\n    display: block;\n    max-width: 100%;\n    padding: 0;\n    border: 0;\n  }\n\n  .polos-root .polos-runs td:empty {\n    display: none;\n  }\n\n  .polos-root .polos-runs td[data-column="when"] {\n    min-width: 0;\n  }\n\n  .polos-root .polos-runs td[data-column="prompt"],\n  .polos-root .polos-runs td[data-column="agent"] {\n    flex: 1 1 100%;\n  }\n\n  .polos-root .polos-runs td:is([data-column="cached"], [data-column="tokens"], [data-column="cost"], [data-column="time"])::before {\n    content: attr(data-column) " ";\n    color: var(--polos-muted);\n    font-size: var(--polos-small);\n  }\n\n  .polos-runs .polos-hint {\n    display: inline;\n  }\n\n  .polos-runs-frame {\n    overflow: visible;\n  }\n\n  .polos-root button.polos-gantt-row {\n    grid-template-columns: auto minmax(0, 1fr) auto;\n    margin-bottom: 4px;\n  }\n\n  .polos-gantt-track {\n    grid-row: 2;\n    grid-column: 1 / -1;\n  }\n}\n';
 
 // src/css/run.css
 var run_default = '/* The run view: head, timeline, values, answer. Colours come from base.css; a colour never says anything alone. */\n\n.polos-run {\n  border: 1px solid var(--polos-border);\n  border-radius: 6px;\n  padding: 8px 10px;\n  min-width: 0;\n}\n\n.polos-run-line,\n.polos-run-facts,\n.polos-line {\n  display: flex;\n  flex-wrap: wrap;\n  align-items: baseline;\n  gap: 2px 8px;\n  min-width: 0;\n}\n\n.polos-run-top {\n  display: flex;\n  align-items: flex-start;\n  gap: 8px;\n}\n\n.polos-run-line {\n  flex: 1 1 0;\n}\n\n.polos-run-top > button {\n  flex: none;\n}\n\n.polos-space {\n  flex: 1 1 0;\n}\n\n.polos-run-target,\n.polos-run-model,\n.polos-run-phase {\n  min-width: 0;\n  overflow-wrap: anywhere;\n}\n\n.polos-run-phase {\n  font-style: italic;\n  font-variant-numeric: tabular-nums;\n}\n\n.polos-run-facts {\n  gap: 2px 0;\n  margin-top: 3px;\n  color: var(--polos-muted);\n  font-size: 0.92em;\n  font-variant-numeric: tabular-nums;\n  /* So that the steps below do not move when the first number comes. */\n  min-height: 1.5em;\n}\n\n.polos-run-fact:not([hidden]):has(~ .polos-run-fact:not([hidden]))::after {\n  content: "·";\n  margin: 0 6px;\n}\n\n.polos-budget {\n  align-self: center;\n  margin: 0 6px;\n  width: 64px;\n  height: 6px;\n  border: 1px solid var(--polos-muted);\n  border-radius: 4px;\n  overflow: hidden;\n}\n\n.polos-budget > span {\n  display: block;\n  height: 100%;\n  background: var(--polos-muted);\n}\n\n.polos-run-silence:not(:empty) {\n  margin: 6px 0;\n  padding: 4px 8px;\n  border-left: 3px solid var(--polos-look-waiting);\n}\n\n.polos-run .polos-timeline {\n  margin-top: 6px;\n  border-top: 1px solid var(--polos-border);\n}\n\n/* badges */\n\n.polos-root {\n  --polos-look-live: #1a6fd0;\n  --polos-look-cached: #7b53c1;\n  --polos-look-done: #2e8540;\n  --polos-look-failed: #c62828;\n  --polos-look-waiting: #c77700;\n  --polos-look-stopped: #6b7280;\n}\n\n.polos-badge {\n  --polos-look: var(--polos-look-stopped);\n  display: inline-block;\n  padding: 0 6px;\n  border: 1px solid var(--polos-look);\n  border-radius: 9px;\n  font-size: 0.88em;\n  line-height: 1.5;\n  white-space: nowrap;\n  background: color-mix(in srgb, var(--polos-look) 14%, transparent);\n}\n\n.polos-is-live { --polos-look: var(--polos-look-live); }\n.polos-is-cached { --polos-look: var(--polos-look-cached); border-style: dashed; }\n.polos-is-done { --polos-look: var(--polos-look-done); }\n.polos-is-failed { --polos-look: var(--polos-look-failed); border-width: 2px; }\n.polos-is-waiting,\n.polos-is-retrying { --polos-look: var(--polos-look-waiting); }\n.polos-is-planned { border-style: dotted; }\n\n.polos-is-live .polos-symbol {\n  animation: polos-pulse 1.6s ease-in-out infinite;\n}\n\n@keyframes polos-pulse {\n  50% { opacity: 0.35; }\n}\n\n/* rows */\n\n.polos-root .polos-rows {\n  list-style: none;\n  margin: 0;\n  padding: 0;\n}\n\n.polos-root .polos-row {\n  margin: 0;\n  padding: 0;\n  border-bottom: 1px solid var(--polos-border);\n}\n\n.polos-rows > .polos-row:last-child {\n  border-bottom: 0;\n}\n\n.polos-line {\n  padding: 3px 2px 3px 18px;\n  position: relative;\n}\n\n.polos-step > summary {\n  cursor: pointer;\n  list-style: none;\n  border-radius: 3px;\n}\n\n.polos-step > summary::-webkit-details-marker {\n  display: none;\n}\n\n.polos-step > summary::before {\n  content: "▸";\n  position: absolute;\n  left: 4px;\n  color: var(--polos-muted);\n}\n\n.polos-step[open] > summary::before {\n  content: "▾";\n}\n\n.polos-step > summary:hover {\n  background: color-mix(in srgb, var(--polos-fg) 6%, transparent);\n}\n\n.polos-line > .polos-badge {\n  min-width: 6.4em;\n}\n\n.polos-row-n {\n  min-width: 1.4em;\n  text-align: right;\n  color: var(--polos-muted);\n  font-variant-numeric: tabular-nums;\n}\n\n.polos-row-kind {\n  min-width: 3.4em;\n  color: var(--polos-muted);\n}\n\n.polos-row-what {\n  flex: 1 1 11em;\n  min-width: 0;\n  max-height: 3em;\n  line-height: 1.5;\n  overflow: hidden;\n  overflow-wrap: anywhere;\n}\n\n.polos-row-name {\n  font-weight: 600;\n}\n\n.polos-row-time {\n  margin-left: auto;\n  color: var(--polos-muted);\n  font-variant-numeric: tabular-nums;\n  white-space: nowrap;\n}\n\n.polos-row-note {\n  flex: 1 1 100%;\n  overflow-wrap: anywhere;\n  font-size: 0.92em;\n}\n\n/* In narrow outputs the line breaks before what was done, so that its time stays at the right. */\n.polos-timeline {\n  container-type: inline-size;\n}\n\n@container (max-width: 520px) {\n  .polos-line > .polos-row-what {\n    order: 1;\n    flex-basis: 100%;\n  }\n\n  .polos-line > .polos-row-note {\n    order: 2;\n  }\n}\n\n.polos-row-body {\n  padding: 2px 4px 8px 20px;\n  min-width: 0;\n}\n\n.polos-list {\n  min-width: 0;\n}\n\n.polos-row-body > .polos-list {\n  margin-top: 4px;\n  border-left: 2px solid var(--polos-border);\n  padding-left: 6px;\n}\n\n.polos-row-body > .polos-list-deep {\n  margin-left: -20px;\n}\n\n.polos-rows-foot {\n  padding: 3px 2px 3px 18px;\n}\n\n.polos-said {\n  padding: 0 4px 4px 20px;\n}\n\n/* an opened row */\n\n.polos-section {\n  margin: 4px 0 6px;\n  min-width: 0;\n}\n\n.polos-section-title {\n  color: var(--polos-muted);\n  font-size: 0.88em;\n  margin-bottom: 2px;\n}\n\n.polos-fact {\n  overflow-wrap: anywhere;\n}\n\n.polos-plain {\n  white-space: pre-wrap;\n  overflow-wrap: anywhere;\n  max-height: 320px;\n  overflow-y: auto;\n  padding: 4px 8px;\n}\n\n.polos-fold > summary {\n  cursor: pointer;\n}\n\n.polos-root .polos-calls,\n.polos-root .polos-rules-list {\n  list-style: none;\n  margin: 0;\n  padding: 0;\n}\n\n.polos-calls li {\n  overflow-wrap: anywhere;\n}\n\n/* values */\n\n.polos-value {\n  min-width: 0;\n}\n\n.polos-copyable {\n  position: relative;\n}\n\n.polos-copyable > .polos-pre {\n  white-space: pre-wrap;\n  overflow-wrap: anywhere;\n  max-height: 320px;\n  overflow-y: auto;\n  margin: 0;\n  padding-right: 60px;\n}\n\n.polos-root .polos-copyable > .polos-button {\n  position: absolute;\n  top: 3px;\n  right: 3px;\n  color: var(--polos-muted);\n  border-color: var(--polos-border);\n}\n\n.polos-table-frame {\n  max-height: 360px;\n  overflow: auto;\n}\n\n.polos-root .polos-image {\n  display: block;\n  max-width: min(480px, 100%);\n  max-height: 480px;\n  height: auto;\n  object-fit: contain;\n}\n\n.polos-more {\n  margin-top: 3px;\n}\n\n/* progress */\n\n.polos-progress {\n  padding: 0 4px 4px 18px;\n}\n\n.polos-bar {\n  display: flex;\n  height: 10px;\n  border: 1px solid var(--polos-muted);\n  border-radius: 5px;\n  overflow: hidden;\n}\n\n.polos-bar > span {\n  flex: none;\n  height: 100%;\n  transition: width 0.2s linear;\n}\n\n.polos-bar-cached {\n  background: repeating-linear-gradient(45deg, var(--polos-look-cached) 0 3px, transparent 3px 6px);\n}\n\n.polos-bar-live { background: var(--polos-look-done); }\n.polos-bar-failed { background: repeating-linear-gradient(-45deg, var(--polos-look-failed) 0 4px, var(--polos-bg) 4px 5px); }\n.polos-bar-waiting { background: repeating-linear-gradient(90deg, var(--polos-look-waiting) 0 2px, transparent 2px 5px); }\n\n.polos-bar-words {\n  margin-top: 2px;\n  font-size: 0.92em;\n  font-variant-numeric: tabular-nums;\n}\n\n/* answer */\n\n.polos-answer {\n  margin-top: 6px;\n  padding-top: 6px;\n  border-top: 1px solid var(--polos-border);\n  min-width: 0;\n}\n\n.polos-answer-live .polos-markdown > :last-child:not(pre):not(div)::after {\n  content: "▌";\n  color: var(--polos-muted);\n}\n\n.polos-run-failure {\n  margin-top: 6px;\n  white-space: pre-wrap;\n  overflow-wrap: anywhere;\n  max-height: 320px;\n  overflow-y: auto;\n}\n\n/* buttons that keep the focus while they cannot be pressed */\n\n.polos-root button[aria-disabled="true"],\n.polos-root button[aria-busy="true"] {\n  color: var(--polos-muted);\n  background: var(--polos-bg2);\n  border: 1px dashed var(--polos-strong-border);\n  cursor: default;\n  text-decoration: none;\n}\n\n.polos-root button.polos-small {\n  min-height: 24px;\n  padding: 0 7px;\n  font-size: var(--polos-small);\n}\n';
@@ -6507,7 +6517,7 @@ var RunList = class {
       [sign.element, waits && " ", waits],
       `${run.cached ?? 0}/${run.steps ?? 0}`,
       number(run.tokens ?? 0),
-      run.cost === null || run.cost === void 0 ? "unknown" : money(run.cost),
+      run.cost === null || run.cost === void 0 ? run.tokens ? "unknown" : "–" : money(run.cost),
       duration(run.seconds),
       [
         h("span", { class: "polos-run-input" }, visible(run.input)),
@@ -6688,6 +6698,94 @@ var InspectorView = class {
     for (const detail of this.details.values()) detail.dispose();
   }
 };
+
+// src/place.js
+var PATIENCE3 = 5e3;
+var FRAMES = 60;
+var places = /* @__PURE__ */ new WeakMap();
+var Place = class {
+  /**
+   * @param {HTMLElement} root
+   * @param {View} view
+   */
+  constructor(root, view) {
+    this.root = root;
+    this.view = view;
+    this.focused = null;
+    this.scrolled = /* @__PURE__ */ new Map();
+    this.seen = false;
+    this.shown = 0;
+    root.appendChild(view.element);
+    root.addEventListener("focusin", (event) => {
+      this.focused = event.target;
+    });
+    root.addEventListener("focusout", () => setTimeout(() => {
+      if (root.isConnected && !root.contains(activeElement(root))) this.focused = null;
+    }));
+    root.addEventListener("scroll", ({ target }) => {
+      if (target instanceof Element) this.scrolled.set(target, [target.scrollTop, target.scrollLeft]);
+    }, true);
+  }
+  /**
+   * The place of a link's view: one that was taken out of the page a moment ago, else a new one.
+   *
+   * @param {object} link
+   * @param {() => Place} make
+   * @returns {Place}
+   */
+  static of(link, make) {
+    const all = places.get(link) ?? /* @__PURE__ */ new Set();
+    places.set(link, all);
+    const known = [...all].find((place2) => place2.seen && !place2.root.isConnected);
+    if (known) return known;
+    const place = make();
+    all.add(place);
+    return place;
+  }
+  /**
+   * Show the view here.
+   *
+   * @param {object} link
+   * @param {HTMLElement} el
+   * @returns {() => void} takes it away; it is disposed of unless it is shown again soon
+   */
+  show(link, el) {
+    clearTimeout(this.timer);
+    const turn = this.shown += 1;
+    this.seen = false;
+    const { focused: focused2 } = this;
+    const scrolled = [...this.scrolled];
+    el.appendChild(this.root);
+    let frames = 0;
+    const restore = () => {
+      if (turn !== this.shown) return;
+      if (!this.root.isConnected) {
+        if ((frames += 1) < FRAMES) requestAnimationFrame(restore);
+        return;
+      }
+      this.seen = true;
+      for (const [element, [top, left]] of scrolled) Object.assign(element, { scrollTop: top, scrollLeft: left });
+      const free = !document.activeElement || document.activeElement === document.body;
+      if (focused2 && free && this.root.contains(focused2)) focused2.focus({ preventScroll: true });
+    };
+    restore();
+    return () => {
+      if (turn !== this.shown) return;
+      this.seen ||= this.root.isConnected;
+      this.root.remove();
+      this.timer = setTimeout(() => {
+        places.get(link)?.delete(this);
+        this.view.dispose();
+      }, PATIENCE3);
+    };
+  }
+};
+function activeElement(within) {
+  return (
+    /** @type {Document | ShadowRoot} */
+    within.getRootNode().activeElement ?? null
+  );
+}
 
 // src/run_answer.js
 var RunAnswer = class {
@@ -7024,7 +7122,7 @@ var RunView = class {
 };
 
 // src/index.js
-var HASH = true ? "94785d0854c6ac75" : "sources";
+var HASH = true ? "595801c2ce6c89c9" : "sources";
 var VIEWS = { run: RunView, chat: ChatView, inspector: InspectorView };
 var CSS = [base_default, run_default, card_default, chat_default, inspector_default].join("\n");
 var links = /* @__PURE__ */ new WeakMap();
@@ -7039,19 +7137,19 @@ function render({ model, el, link = initialize({ model }) }) {
   const kind = String(model.get("kind"));
   const View = Object.hasOwn(VIEWS, kind) ? VIEWS[kind] : null;
   addStyle(el);
-  const root = h("div", { class: `polos-root polos-${View ? kind : "unknown"}-root` });
-  keepKeys(root);
-  el.appendChild(root);
+  const newRoot = () => h("div", { class: `polos-root polos-${View ? kind : "unknown"}-root` });
   if (!View) {
+    const root = newRoot();
     root.appendChild(h("p", { role: "alert" }, `This version of polos_nb knows no view named "${kind}".`));
+    el.appendChild(root);
     return () => root.remove();
   }
-  const view = new View(link);
-  root.appendChild(view.element);
-  return () => {
-    view.dispose();
-    root.remove();
-  };
+  const place = Place.of(link, () => {
+    const root = newRoot();
+    keepKeys(root);
+    return new Place(root, new View(link));
+  });
+  return place.show(link, el);
 }
 function addStyle(el) {
   const tree = el.getRootNode();

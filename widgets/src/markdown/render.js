@@ -9,6 +9,7 @@ import { linesOf } from "./lines.js";
 /** @typedef {import("./blocks.js").Block} Block */
 
 const COPIED_FOR = 2_000;
+const LONG = 50_000; // characters of an inline text in which no marks are looked for; nobody writes such a paragraph
 
 /**
  * A whole text as one element.
@@ -151,12 +152,14 @@ function tableNode(table) {
 }
 
 /**
- * The nodes of an inline text. Marks that nest deeper than MAX_DEPTH are shown as they were written.
+ * The nodes of an inline text. Marks that nest deeper than MAX_DEPTH are shown as they were written, and those of a
+ * text longer than LONG, which would keep the page busy.
  *
  * @param {string} text
  * @returns {Node[]}
  */
 export function inlineNodes(text) {
+  if (text.length > LONG) return [document.createTextNode(text)];
   const top = document.createDocumentFragment();
   /** @type {{node: Node, literal: string | null, link: boolean}[]} */
   const stack = [{ node: top, literal: null, link: false }];
