@@ -8,6 +8,7 @@ from typing import Any
 
 from polos_nb.messages import total_usage
 from polos_nb.run_events import (
+    AnswerPassed,
     Event,
     ReasoningDelta,
     RunFinished,
@@ -121,7 +122,7 @@ class Transcript(RunView):
         self._settle_group(item)
 
     def _item(self, event: StepEvent) -> Item:
-        streams = isinstance(event, (StreamStarted, TextDelta, ReasoningDelta, ToolCallRequested))
+        streams = isinstance(event, (StreamStarted, TextDelta, AnswerPassed, ReasoningDelta, ToolCallRequested))
         item = _new_item(event, "llm" if streams else event.step_type)
         self._by_key[event.parent, event.step_key] = self._by_path[event.step_key] = item
         if item.parent and item.parent not in self._by_path:
@@ -194,6 +195,7 @@ def _take_request(item: Item, request: dict[str, Any]) -> None:
         item.arguments, item.asked = request["arguments"], request.get("asked")
     elif isinstance(item, AnswerItem):
         item.model = str(request.get("model") or item.model)
+        item.held = tuple(map(str, request.get("held") or ()))
     elif isinstance(item, RunItem):
         item.target = str(request.get(item.kind) or item.target)
         item.model = str(request.get("model") or item.model)
@@ -252,6 +254,9 @@ def _call(entry: dict[str, Any]) -> Call:
 
 
 def _stream(item: AnswerItem, event: StepEvent) -> None:
+    if isinstance(event, AnswerPassed):
+        item.text, item.tool_calls, item.held = event.text, [_call(entry) for entry in event.tool_calls], ()
+        return
     if item.state == "done":
         return  # the kept answer is the whole answer
     if isinstance(event, StreamStarted):
