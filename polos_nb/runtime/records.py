@@ -11,7 +11,7 @@ import orjson
 
 from polos_nb.codec import encode, to_plain
 from polos_nb.codec_untag import untag
-from polos_nb.durable.slots import as_told
+from polos_nb.durable.slots import without_held
 from polos_nb.errors import CodecError
 from polos_nb.messages import Usage
 from polos_nb.redaction import Redactor
@@ -156,7 +156,7 @@ def trace_events(
     if step.status == "completed":
         ended = common | {"at": step.finished_at or common["at"]}
         finished = StepFinished(
-            output=untag(as_told(request, None, step.output or "null")),
+            output=without_held(request, untag(orjson.loads(step.output or "null"))),
             cached=row.cached,
             usage=Usage.model_validate_json(step.usage) if step.usage else None,
             seconds=seconds,
