@@ -18,12 +18,17 @@ __version__ = "0.1.0"
 # Every public name and the module it lives in: the one list, tested against `__all__` and the README.
 _PUBLIC = {
     "Agent": "agents",
+    "AgentConfig": "hooks",
     "AgentResult": "messages",
     "AgentRunConfig": "agents",
+    "AskUserField": "toolkits.ask_user",
+    "AskUserFieldOption": "toolkits.ask_user",
+    "AskUserInput": "toolkits.ask_user",
     "BatchEventPayload": "events",
     "BatchStepResult": "durable.step_invoke",
     "BatchWorkflowInput": "durable.step_invoke",
     "Cassette": "stores.cassette",
+    "CompactionConfig": "compaction",
     "ConfigurationError": "errors",
     "DefinitionError": "errors",
     "DemoModel": "models.demo",
@@ -32,7 +37,12 @@ _PUBLIC = {
     "EventPayload": "durable.step_wait",
     "ExecutedToolConfig": "stop_conditions",
     "ExecutionHandle": "runtime.handles",
+    "GuardrailContext": "guardrails",
+    "GuardrailResult": "guardrails",
     "HasTextConfig": "stop_conditions",
+    "HookAction": "hooks",
+    "HookContext": "hooks",
+    "HookResult": "hooks",
     "LiveCallRefused": "errors",
     "MaxStepsConfig": "stop_conditions",
     "MaxTokensConfig": "stop_conditions",
@@ -67,18 +77,28 @@ _PUBLIC = {
     "ToolResult": "messages",
     "Turn": "models.scripted",
     "Usage": "messages",
+    "WebSearchFunction": "toolkits.web_search",
+    "WebSearchOptions": "toolkits.web_search",
+    "WebSearchResult": "toolkits.web_search",
+    "WebSearchResultItem": "toolkits.web_search",
+    "WebSearchToolConfig": "toolkits.web_search",
     "Workflow": "workflows",
     "WorkflowContext": "durable.context",
     "WorkflowState": "durable.state",
     "WorkflowTimeoutError": "errors",
     "batch_agent_invoke": "runtime.invoking",
     "batch_invoke": "runtime.invoking",
+    "create_ask_user_tool": "toolkits.ask_user",
+    "create_web_search_tool": "toolkits.web_search",
     "executed_tool": "stop_conditions",
     "get_all_workflows": "workflows",
     "get_workflow": "workflows",
+    "guardrail": "guardrails",
     "has_text": "stop_conditions",
+    "hook": "hooks",
     "max_steps": "stop_conditions",
     "max_tokens": "stop_conditions",
+    "mcp_tools": "toolkits.mcp",
     "opaque": "durable.code_version",
     "queue": "runtime.queues",
     "stop_condition": "stop_conditions",
@@ -114,7 +134,12 @@ def _notebook_runtime() -> Any:
     return importlib.import_module("polos_nb.notebook.session").attach(shell).runtime
 
 
+def _background_loop() -> Any:
+    return importlib.import_module("polos_nb.runtime.portal").portal()
+
+
 ambient.register_factory(_runner)
+ambient.register_loop(_background_loop)
 ambient.register_host(_notebook_runtime)
 
 

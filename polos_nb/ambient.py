@@ -75,6 +75,19 @@ def host_runtime() -> Any:
     return _host[0]() if _host else None
 
 
+_loop: list[Callable[[], Any]] = []
+
+
+def register_loop(find: Callable[[], Any]) -> None:
+    """Say how the process's one background loop is found; see `background_loop`."""
+    _loop[:] = [find]
+
+
+def background_loop() -> Any:
+    """The process's one background loop, where connections live: `submit(coroutine)` and `run(coroutine)`."""
+    return _loop[0]()
+
+
 def current_runner() -> Runner:
     """The runner of the enclosing `async with Polos()`, else the process's own."""
     runner = _current.get()

@@ -13,7 +13,8 @@ from typing import Literal
 
 from polos_nb import __version__
 from polos_nb.errors import PolosError
-from polos_nb.models.providers import PROVIDERS, key_for
+from polos_nb.models.keys import find_key
+from polos_nb.models.providers import PROVIDERS
 from polos_nb.notebook.kernel_compat import click_support
 from polos_nb.settings import MEMORY, Settings
 from polos_nb.stores.sqlite import SqliteStore
@@ -81,9 +82,10 @@ def _clicks() -> Finding:
 def _providers() -> list[Finding]:
     out = []
     for provider in PROVIDERS.values():
-        found = key_for(provider)
+        found = find_key(provider)
         if found is not None:
-            out.append(Finding(provider.name, "ok", f"{found.env} is set"))
+            where = "" if found.source == "environment" else f" ({found.source})"
+            out.append(Finding(provider.name, "ok", f"{found.env} is set{where}"))
         elif provider.key_envs:
             out.append(Finding(provider.name, "info", f"no key; set {provider.key_envs[0]}"))
         else:

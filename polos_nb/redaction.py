@@ -190,12 +190,21 @@ class StreamRedactor:
 
 _cache: dict[str, Any] = {"environment": None, "redactor": None}
 _cache_lock = threading.Lock()
+_known: dict[str, str] = {}
+
+
+def remember(name: str, secret: str) -> None:
+    """Keep a secret that is not in the environment out of everything too, from now on; `name` says what it is."""
+    with _cache_lock:
+        other = _known.get(name, secret) != secret
+        _known[f"{name} (SECRET {len(_known)})" if other else name] = secret
 
 
 def redactor() -> Redactor:
     """The redactor of this process's environment; made anew when a variable that matters has changed."""
     environment = {name: os.environ.get(name, "") for name in list(os.environ) if is_secret_name(name)}
     with _cache_lock:
+        environment |= {f"KEY {name}": secret for name, secret in _known.items()}
         if _cache["environment"] != environment:
             _cache.update(environment=environment, redactor=Redactor(environment))
         kept: Redactor = _cache["redactor"]

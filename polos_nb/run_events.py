@@ -188,6 +188,24 @@ class TextDelta(StepEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnswerPassed(StepEvent):
+    """An answer that was held back has passed its guardrails: `text` and `tool_calls` as they are after them."""
+
+    text: str = ""
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def event_type(self) -> str:
+        """`text_delta`, which holds the whole text; `answer_passed` for an answer without text."""
+        return "text_delta" if self.text else "answer_passed"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """`content` is the text."""
+        return super().data | {"step": self.step_key, "content": self.text}
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReasoningDelta(StepEvent):
     """A piece of the model's thinking."""
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from polos_nb.errors import ConfigurationError
 
@@ -21,7 +21,8 @@ class Settings:
 
     `store` is a path, ":memory:", or None for `.polos/steps.db`, found upwards from the working directory like
     `.git`. `mode` None means: decide by who is watching. `retry_delay` is the first wait between attempts, in
-    seconds. `max_steps` limits an agent that has no `max_steps` condition of its own.
+    seconds. `max_steps` limits an agent that has no `max_steps` condition of its own. `budget` is what a run that names
+    none may cost, in US dollars.
     """
 
     store: str | None = None
@@ -32,6 +33,7 @@ class Settings:
     render: str | None = None
     retry_delay: float = 1.0
     max_steps: int = 10
+    budget: float | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -49,6 +51,7 @@ class Settings:
             render=env.get("POLOS_NB_RENDER") or None,
             retry_delay=_number(env, "POLOS_NB_RETRY_DELAY", 1.0),
             max_steps=int(_number(env, "POLOS_AGENT_MAX_STEPS", 10)),
+            budget=as_budget(env.get("POLOS_NB_BUDGET"), "POLOS_NB_BUDGET"),
         )
 
     def store_path(self, start: Path | None = None) -> str:
@@ -63,6 +66,23 @@ class Settings:
             if (folder / ".polos").is_dir():
                 return str(folder / ".polos" / "steps.db")
         return str(here / ".polos" / "steps.db")
+
+
+def as_budget(value: Any, where: str) -> float | None:
+    """A budget in US dollars. Raises ConfigurationError for what is none.
+
+    >>> as_budget("0.5", "--budget")
+    0.5
+    """
+    if value is None or value == "":
+        return None
+    try:
+        amount = float(str(value).removeprefix("$"))
+    except ValueError:
+        amount = -1.0
+    if isinstance(value, bool) or not 0 <= amount < float("inf"):
+        raise ConfigurationError(f"{where}: {value!r} is no budget; write an amount of US dollars, such as 0.50")
+    return amount
 
 
 def _flag(env: Mapping[str, str], name: str, default: bool) -> bool:

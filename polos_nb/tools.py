@@ -12,6 +12,7 @@ from polos_nb.durable.calling import call_function
 from polos_nb.durable.code_version import CodeVersion, code_version
 from polos_nb.durable.context import WorkflowContext
 from polos_nb.errors import ArgumentsError, CodecError, DefinitionError
+from polos_nb.hooks import as_hooks, with_hooks
 from polos_nb.schema import FunctionSchema, describe, first_paragraph
 from polos_nb.stores.base import Effect
 
@@ -39,6 +40,8 @@ class Tool:
         version: str | int | None = None,
         max_retries: int = 0,
         timeout: float | None = None,
+        on_start: Any = None,
+        on_end: Any = None,
         localns: Mapping[str, Any] | None = None,
     ) -> None:
         if func is None:
@@ -59,6 +62,8 @@ class Tool:
         self.declared_version = version
         self.max_retries = max_retries
         self.timeout = timeout
+        self.on_start = as_hooks(f"tool {id!r}", "on_start", on_start)
+        self.on_end = as_hooks(f"tool {id!r}", "on_end", on_end)
         self.__name__ = getattr(func, "__name__", id)
         self.__doc__ = func.__doc__
         registry.register("tool", self)
@@ -69,8 +74,9 @@ class Tool:
         return self.func
 
     def version(self) -> CodeVersion:
-        """The version of the tool's code and of all it uses of your own, as of now."""
-        return code_version(self.func, declared=self.declared_version)
+        """The version of the tool's code and of all it uses of your own, as of now; its hooks are part of it."""
+        code = code_version(self.func, declared=self.declared_version)
+        return with_hooks(code, (*self.on_start, *self.on_end))
 
     def types(self) -> dict[str, type]:
         """The classes that the tool's result may be made of."""
@@ -147,6 +153,8 @@ def tool(
     version: str | int | None = None,
     max_retries: int = 0,
     timeout: float | None = None,
+    on_start: Any = None,
+    on_end: Any = None,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
     id: Any = None,
@@ -158,6 +166,8 @@ def tool(
     version: str | int | None = None,
     max_retries: int = 0,
     timeout: float | None = None,
+    on_start: Any = None,
+    on_end: Any = None,
 ) -> Any:
     """Declare a function as a tool; `@tool` alone, or with arguments.
 
@@ -168,7 +178,8 @@ def tool(
     that it changes the world: an interrupted call is then not repeated silently. With `approval="always"` a person is
     asked before each call, `effect` is "write" unless it is given, and the model reads why a call was rejected.
     `version` replaces the hash of the code. `max_retries` counts further attempts after a failure (0), `timeout` is in
-    seconds per attempt (none).
+    seconds per attempt (none). `on_start` and `on_end` are hooks of each call (see `hook`): they see and may change
+    its arguments and its result; one that fails makes the call fail, and the model reads why.
     Raises DefinitionError, with the remedy, when no schema can be made of the signature.
 
     >>> @tool(description="Current weather of a city")
@@ -190,6 +201,8 @@ def tool(
             version=version,
             max_retries=max_retries,
             timeout=timeout,
+            on_start=on_start,
+            on_end=on_end,
             localns=localns,
         )
 

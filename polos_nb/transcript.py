@@ -8,6 +8,7 @@ from typing import Any
 
 from polos_nb.messages import total_usage
 from polos_nb.run_events import (
+    AnswerPassed,
     Event,
     ReasoningDelta,
     RunFinished,
@@ -124,7 +125,7 @@ class Transcript(RunView):
         self._settle_group(item)
 
     def _item(self, event: StepEvent) -> Item:
-        streams = isinstance(event, (StreamStarted, TextDelta, ReasoningDelta, ToolCallRequested))
+        streams = isinstance(event, (StreamStarted, TextDelta, AnswerPassed, ReasoningDelta, ToolCallRequested))
         item = _new_item(event, "llm" if streams else event.step_type)
         self._by_key[event.parent, event.step_key] = self._by_path[event.step_key] = item
         if item.parent and item.parent not in self._by_path:
@@ -197,6 +198,7 @@ def _take_request(item: Item, request: dict[str, Any]) -> None:
         item.arguments, item.asked = request["arguments"], request.get("asked")
     elif isinstance(item, AnswerItem):
         item.model = str(request.get("model") or item.model)
+        item.held = tuple(map(str, request.get("held") or ()))
     elif isinstance(item, RunItem):
         item.target = str(request.get(item.kind) or item.target)
         item.model = str(request.get("model") or item.model)
@@ -255,6 +257,9 @@ def _call(entry: dict[str, Any]) -> Call:
 
 
 def _stream(item: AnswerItem, event: StepEvent) -> None:
+    if isinstance(event, AnswerPassed):
+        item.text, item.tool_calls, item.held = event.text, [_call(entry) for entry in event.tool_calls], ()
+        return
     if item.state == "done":
         return  # the kept answer is the whole answer
     if isinstance(event, StreamStarted):

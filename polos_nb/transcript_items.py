@@ -59,13 +59,17 @@ class Call:
 
 @dataclass(kw_only=True)
 class AnswerItem(Item):
-    """What a model said in one step: text, thinking, and the tools it asks for."""
+    """What a model said in one step: text, thinking, and the tools it asks for.
+
+    `held` are the guardrails that hold it back; what did not pass them is not here. () once it has passed.
+    """
 
     text: str = ""
     reasoning: str = ""
     tool_calls: list[Call] = field(default_factory=list)
     usage: Usage | None = None
     model: str = ""
+    held: tuple[str, ...] = ()
 
 
 @dataclass(kw_only=True)

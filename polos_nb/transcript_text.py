@@ -152,8 +152,11 @@ def model_said(run: RunView, item: AnswerItem) -> str:
         return f"model failed, trying again: {error_text(run, item.error, 300)}"
     if item.state == "stopped":
         return "model was stopped"
+    held = f", held back by {brief(', '.join(item.held), 120)}" if item.held else ""
     if item.state == "running":
-        return "model is answering"
+        return f"model is answering{held}"
+    if held:
+        return f"model answered{held}"
     if not item.tool_calls:
         return "model answered"
     asked: dict[str, int] = {}

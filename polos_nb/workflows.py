@@ -18,10 +18,10 @@ from polos_nb.durable.calling import call_function
 from polos_nb.durable.code_version import CodeVersion, code_version
 from polos_nb.durable.context import WorkflowContext
 from polos_nb.errors import DefinitionError, StepExecutionError
+from polos_nb.hooks import as_hooks, with_hooks
 from polos_nb.tools import split_client
 from polos_nb.workflow_payload import PayloadSchema, payload_schema
 
-_LATER = ("on_start", "on_end")
 _OPTIONS = ("queue", "concurrency_key", "session_id", "conversation_id", "user_id", "initial_state", "fresh")
 
 
@@ -46,6 +46,8 @@ class Workflow:
         batch_timeout_seconds: float | None = None,
         schedule: Any = None,
         version: str | int | None = None,
+        on_start: Any = None,
+        on_end: Any = None,
         localns: Mapping[str, Any] | None = None,
         **unknown: Any,
     ) -> None:
@@ -71,6 +73,8 @@ class Workflow:
         self.batch_size = batch_size
         self.batch_timeout_seconds = batch_timeout_seconds
         self.schedule = schedule
+        self.on_start = as_hooks(f"workflow {id!r}", "on_start", on_start)
+        self.on_end = as_hooks(f"workflow {id!r}", "on_end", on_end)
         self.declared_version = version
         if version is not None:  # else whatever uses this workflow depends on its code
             self.__polos_version__ = f"declared:{version}"
@@ -84,8 +88,9 @@ class Workflow:
         return self.func
 
     def version(self) -> CodeVersion:
-        """The version of the workflow's code and of all it uses of your own, as of now."""
-        return code_version(self.func, declared=self.declared_version)
+        """The version of the workflow's code and of all it uses of your own, as of now; its hooks are part of it."""
+        code = code_version(self.func, declared=self.declared_version)
+        return with_hooks(code, (*self.on_start, *self.on_end))
 
     def types(self) -> dict[str, type]:
         """The classes that the workflow's result may be made of."""
@@ -144,13 +149,9 @@ class Workflow:
 
 
 def _refuse_unknown(id: str, unknown: Mapping[str, Any]) -> None:
-    for name, value in unknown.items():
-        if name in _LATER:
-            if not value:
-                continue
-            raise DefinitionError(f"workflow {id!r}: {name}= is not in this version of polos_nb; leave it out")
+    for name in unknown:
         known = ["description", "state_schema", "queue", "trigger_on_event", "batch_size", "batch_timeout_seconds",
-                 "schedule", "version"]  # fmt: skip
+                 "schedule", "version", "on_start", "on_end"]  # fmt: skip
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]}=?" if near else f"; the arguments are: id, {', '.join(known)}"
         raise DefinitionError(f"workflow {id!r}: unknown argument {name}={hint}")
@@ -167,6 +168,8 @@ def workflow(
     batch_size: int = 1,
     batch_timeout_seconds: float | None = None,
     schedule: Any = None,
+    on_start: Any = None,
+    on_end: Any = None,
     *,
     state_schema: type[BaseModel] | None = None,
     version: str | int | None = None,
@@ -180,6 +183,8 @@ def workflow(
     batch_size: int = 1,
     batch_timeout_seconds: float | None = None,
     schedule: Any = None,
+    on_start: Any = None,
+    on_end: Any = None,
     *,
     state_schema: type[BaseModel] | None = None,
     version: str | int | None = None,
@@ -194,7 +199,8 @@ def workflow(
     `state_schema` is a `WorkflowState` class: `ctx.state` is an instance, made of `initial_state`. `queue` is a name or
     what `queue()` returns, and limits how many run at once. `trigger_on_event` starts the workflow for events on a
     topic, `batch_size` of them at a time or what came within `batch_timeout_seconds`. `schedule` is a cron line, or a
-    dict with `cron`, `timezone` and `key`; True for schedules made later. `version` replaces the hash of the code.
+    dict with `cron`, `timezone` and `key`; True for schedules made later. `on_start` and `on_end` are hooks (see
+    `hook`): they see and may change payload and result, or fail the run. `version` replaces the hash of the code.
     Raises DefinitionError, with the remedy, for a declaration that cannot work.
 
     >>> @workflow
@@ -215,6 +221,8 @@ def workflow(
             batch_size=batch_size,
             batch_timeout_seconds=batch_timeout_seconds,
             schedule=schedule,
+            on_start=on_start,
+            on_end=on_end,
             state_schema=state_schema,
             version=version,
             localns=localns,

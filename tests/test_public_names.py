@@ -9,7 +9,10 @@ import pytest
 
 import polos_nb
 
-HEAVY = ("litellm", "docker", "pandas", "numpy", "slack_bolt", "nest_asyncio2", "openai", "anywidget", "ipywidgets")
+HEAVY = (
+    "litellm", "docker", "pandas", "numpy", "slack_bolt", "nest_asyncio2", "openai", "anywidget", "ipywidgets",
+    "mcp", "ddgs", "PIL", "matplotlib",
+)  # fmt: skip
 
 
 def test_every_public_name_is_there() -> None:
@@ -21,19 +24,24 @@ def test_every_public_name_is_there() -> None:
 def test_the_list_is_this_one() -> None:
     """A name is added to or taken from the public names on purpose only."""
     expected = [
-        "Agent", "AgentResult", "AgentRunConfig", "BatchEventPayload", "BatchStepResult",
-        "BatchWorkflowInput", "Cassette", "ConfigurationError", "DefinitionError", "DemoModel",
-        "EventData", "EventItem", "EventPayload", "ExecutedToolConfig", "ExecutionHandle",
-        "HasTextConfig", "LiveCallRefused", "MaxStepsConfig", "MaxTokensConfig", "MemoryStore",
-        "Message", "Model", "ModelError", "ModelRequest", "ModelResponse", "OutputError", "PlanReport",
-        "Polos", "PolosClient", "PolosError", "Queue", "ReplayMiss", "RunError", "SchedulePayload",
-        "ScriptedModel", "SqliteStore", "Step", "StepExecutionError", "StepInDoubt",
-        "StopConditionContext", "StoreError", "StreamEvent", "StreamResult", "Suspended", "Tool",
-        "ToolCall", "ToolCallFunction", "ToolResult", "Turn", "Usage", "Workflow", "WorkflowContext",
-        "WorkflowState", "WorkflowTimeoutError", "__version__", "batch_agent_invoke", "batch_invoke",
-        "executed_tool", "get_all_workflows", "get_workflow", "has_text", "load_ipython_extension",
-        "max_steps", "max_tokens", "opaque", "queue", "stop_condition", "tool",
-        "unload_ipython_extension", "workflow",
+        "Agent", "AgentConfig", "AgentResult", "AgentRunConfig", "AskUserField",
+        "AskUserFieldOption", "AskUserInput", "BatchEventPayload", "BatchStepResult",
+        "BatchWorkflowInput", "Cassette", "CompactionConfig", "ConfigurationError",
+        "DefinitionError", "DemoModel", "EventData", "EventItem", "EventPayload",
+        "ExecutedToolConfig", "ExecutionHandle", "GuardrailContext", "GuardrailResult",
+        "HasTextConfig", "HookAction", "HookContext", "HookResult", "LiveCallRefused",
+        "MaxStepsConfig", "MaxTokensConfig", "MemoryStore", "Message", "Model", "ModelError",
+        "ModelRequest", "ModelResponse", "OutputError", "PlanReport", "Polos", "PolosClient",
+        "PolosError", "Queue", "ReplayMiss", "RunError", "SchedulePayload", "ScriptedModel",
+        "SqliteStore", "Step", "StepExecutionError", "StepInDoubt", "StopConditionContext",
+        "StoreError", "StreamEvent", "StreamResult", "Suspended", "Tool", "ToolCall",
+        "ToolCallFunction", "ToolResult", "Turn", "Usage", "WebSearchFunction", "WebSearchOptions",
+        "WebSearchResult", "WebSearchResultItem", "WebSearchToolConfig", "Workflow",
+        "WorkflowContext", "WorkflowState", "WorkflowTimeoutError", "__version__",
+        "batch_agent_invoke", "batch_invoke", "create_ask_user_tool", "create_web_search_tool",
+        "executed_tool", "get_all_workflows", "get_workflow", "guardrail", "has_text", "hook",
+        "load_ipython_extension", "max_steps", "max_tokens", "mcp_tools", "opaque", "queue",
+        "stop_condition", "tool", "unload_ipython_extension", "workflow",
     ]  # fmt: skip
     assert sorted(polos_nb.__all__) == expected
 

@@ -70,6 +70,9 @@ class Book:
         self.root: Book = self if outer is None else outer[0].book.root
         self.lot: Lot = (lot or Lot()) if outer is None else self.root.lot
         self.prefix: str = "" if outer is None else f"{outer[0].book.prefix}{outer[1].step_key}/"
+        self.budget: float | None = None  # in US dollars, for this run and those inside it
+        self.reserved: dict[str, float] = {}  # what calls of models that are being made may cost, by their full path
+        self.watched = True  # whether somebody is there who could be asked
         self.interrupts: dict[str, Exception] = {}  # what ends the run, by step, whatever a tool does with it
         self.usage = Usage()  # tokens of the steps at the top, which have those of the steps inside them
         self.executed = 0

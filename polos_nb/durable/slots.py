@@ -104,6 +104,21 @@ def as_json(value: Mapping[str, Any]) -> str:
     return orjson.dumps(dict(value), option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SORT_KEYS, default=str).decode()
 
 
+_HELD = frozenset({"text", "reasoning", "tool_calls", "extra", "usage"})
+
+
+def as_told(request: Mapping[str, Any], value: Any, kept: str | None = None) -> Any:
+    """What is told of a step's answer, as plain data; see `without_held`."""
+    return without_held(request, as_shown(value, kept))
+
+
+def without_held(request: Mapping[str, Any], output: Any) -> Any:
+    """What is told of an answer that is held back until it was checked: nothing that was said in it. Others whole."""
+    if "held" not in request or not isinstance(output, dict):
+        return output
+    return {name: value for name, value in output.items() if name not in _HELD and value is not None}
+
+
 def as_shown(value: Any, kept: str | None = None) -> Any:
     """A value as plain data for listeners; read from its `kept` form where that says all, which is quicker."""
     if kept is not None and '"$' not in kept:

@@ -19,7 +19,7 @@ from polos_nb.durable.book import Book
 from polos_nb.durable.doubt import settled
 from polos_nb.durable.fingerprint import StepCall, fingerprint
 from polos_nb.durable.retry import Retry
-from polos_nb.durable.slots import Answer, Attempt, Slot, StepFailure, as_json, as_shown, changed_record, step_record
+from polos_nb.durable.slots import Answer, Attempt, Slot, StepFailure, as_json, as_told, changed_record, step_record
 from polos_nb.durable.state import StateKeeper
 from polos_nb.durable.writes import Writes
 from polos_nb.errors import CodecError, LiveCallRefused, StepExecutionError, StepInDoubt, StoreError, one_line
@@ -304,7 +304,7 @@ class Steps:
             StepFinished,
             slot,
             request=slot.shown(record),
-            output=as_shown(value, record.output),
+            output=as_told(slot.call.request, value, record.output),
             cached=cached,
             usage=usage,
             seconds=seconds,

@@ -129,6 +129,8 @@ class Accumulator:
         """The whole answer, to be asked for after the last chunk."""
         calls = [self._tool_call(call) for call in self._calls]
         finish = _FINISH.get(self.finish_reason or "", "stop")
+        if finish == "tool_calls" and not calls:
+            finish = "stop"  # the call that litellm made the model put a JSON answer into, and took out again
         return ModelResponse(
             text="".join(self._text),
             tool_calls=calls,

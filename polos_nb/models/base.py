@@ -9,6 +9,14 @@ from typing import Any, Protocol, runtime_checkable
 from polos_nb.messages import Message, ToolCall, Usage
 
 
+@dataclass(frozen=True)
+class Alternative:
+    """A model that is asked in the place of another: its provider, and its name or the `Model` itself."""
+
+    provider: str
+    model: str | Model
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelRequest:
     """One call of a model.
@@ -17,7 +25,8 @@ class ModelRequest:
     (`{"type": "function", "function": {"name", "description", "parameters"}}`) or provider built-ins as dicts.
     `output_schema` is a JSON schema when the answer must be JSON of that shape and there are no tools.
     `params` goes to the provider (temperature, max_tokens, reasoning_effort, ...). The transport fields below
-    never take part in a fingerprint.
+    never take part in a fingerprint. `timeout` is the longest silence of the provider in seconds, `max_retries` how
+    often a failure that may pass is tried again, `fallbacks` who is asked when the provider is down.
     """
 
     provider: str
@@ -30,6 +39,8 @@ class ModelRequest:
     api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
     timeout: float | None = None
+    max_retries: int = 2
+    fallbacks: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,14 @@ class ToolCallPiece:
     arguments: str = ""
 
 
-Piece = TextPiece | ReasoningPiece | ToolCallPiece
+@dataclass(frozen=True)
+class Restarted:
+    """Another model begins the answer anew: what came before of it is void."""
+
+    model: str
+
+
+Piece = TextPiece | ReasoningPiece | ToolCallPiece | Restarted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +81,7 @@ class ModelResponse:
     """The end of one model call.
 
     `finish_reason` is "stop", "tool_calls", "length" or "content_filter". `extra` holds provider blocks that
-    go back unchanged (signed thinking).
+    go back unchanged (signed thinking). `provider` is named where another one than was asked has answered.
     """
 
     text: str = ""
@@ -73,6 +91,7 @@ class ModelResponse:
     reasoning: str | None = None
     extra: dict[str, Any] | None = None
     model: str = ""
+    provider: str = ""
 
     def message(self) -> Message:
         """The response as the assistant's message for the next turn."""

@@ -16,7 +16,8 @@ from polos_nb.models.providers import Provider
 from polos_nb.models.redaction import redact
 
 _LONGEST = 300
-_PREFIX = re.compile(r"^(?:litellm\.)?\w*(?:Error|Exception|Timeout)\b\s*(?::|-)\s*")
+_PREFIX = re.compile(r"^(?:litellm\.)?\w*(?:Error|Exception|Timeout)\b\s*(?::|-|(?=\w+Error\b))\s*")
+_RETRY_DELAY = re.compile(r"retryDelay\W{1,12}(\d+(?:\.\d+)?)s\b")
 _TOO_LONG = re.compile(r"context_length|maximum context length|context window|prompt is too long", re.IGNORECASE)
 _NO_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|credit balance is too low", re.IGNORECASE)
 _UNREACHABLE = re.compile(r"Cannot connect to host|All connection attempts failed|Exception - Connection error")
@@ -32,7 +33,8 @@ def missing_key(provider: Provider) -> ModelError:
     """The error for a provider whose key is nowhere."""
     names = " or ".join(provider.key_envs[:2])
     return ModelError(
-        f"{provider.title} needs an API key: set the environment variable {names}, or pass api_key=",
+        f"{provider.title} needs an API key: set the environment variable {names}, write it into .env, "
+        f"type it with `%polos keys set {provider.name}`, or pass api_key=",
         status=401,
         provider=provider.name,
     )
@@ -176,7 +178,10 @@ def _message_of(body: str) -> str | None:
 
 
 def retry_after(chain: list[BaseException]) -> float | None:
-    """The seconds that the provider asks to wait, from the headers of any exception in the chain."""
+    """The seconds that the provider asks to wait, from the headers of any exception in the chain.
+
+    Gemini says so in the body instead.
+    """
     for link in chain:
         for headers in (
             getattr(link, "litellm_response_headers", None),
@@ -191,6 +196,9 @@ def retry_after(chain: list[BaseException]) -> float | None:
                 seconds = _seconds(lower.get("retry-after"), 1.0)
             if seconds is not None:
                 return seconds
+    for link in chain:
+        if (found := _RETRY_DELAY.search(str(link))) is not None:
+            return float(found[1])
     return None
 
 

@@ -17,7 +17,9 @@ from polos_nb.errors import ModelError, PolosError
 from polos_nb.models.accumulate import Accumulator
 from polos_nb.models.base import ModelRequest, ModelResponse, Piece
 from polos_nb.models.failures import ended_early, explain, missing_key
-from polos_nb.models.providers import Provider, base_url_for, get_provider, key_for
+from polos_nb.models.keys import DESK, find_base_url, find_key
+from polos_nb.models.parameters import refuse_what_responses_lose
+from polos_nb.models.providers import Key, Provider, address, get_provider
 from polos_nb.models.translate import arguments_of
 
 # Without these litellm goes to the network while it is imported, or at the first call of Claude.
@@ -25,6 +27,8 @@ _SWITCHES = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
     "LITELLM_TELEMETRY": "False",
+    # Otherwise it reads a .env file of its own choice into the environment of the process while it is imported.
+    "LITELLM_MODE": "PRODUCTION",
 }
 _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 # What litellm makes Python warn about while it is used. It filters this itself when it is imported, but test
@@ -38,6 +42,13 @@ _WARNINGS = (
         0,
     ),
     ("ignore", None, DeprecationWarning, re.compile(r"litellm\b"), 0),
+    (
+        "ignore",
+        re.compile("Pydantic serializer warnings:\\n.*(?:ResponseAPIUsage|ContentPartDone)", re.I),
+        UserWarning,
+        re.compile(r"pydantic\.main"),
+        0,
+    ),
 )
 _load_lock = threading.Lock()
 
@@ -148,14 +159,17 @@ class LiteLLMModel:
         bodies.
         """
         provider = get_provider(request.provider)
-        if provider.key_envs and not request.api_key and key_for(provider) is None:
-            raise missing_key(provider)
-        base_url = request.base_url or base_url_for(provider)
+        key = None if request.api_key else await asyncio.to_thread(find_key, provider)
+        if provider.key_envs and not request.api_key and key is None:
+            key = await asyncio.to_thread(DESK.ask, provider)
+            if key is None:
+                raise missing_key(provider)
+        base_url = request.base_url or find_base_url(provider, key)
         collected = Accumulator(request.provider, request.model)
         failure: PolosError | None = None
         answer: Any = None
         try:
-            answer = await _open(request, provider, base_url)
+            answer = await _open(request, provider, base_url, key)
             async for chunk in answer:
                 for piece in collected.add(chunk):
                     yield piece
@@ -175,30 +189,36 @@ class LiteLLMModel:
         yield collected.response()
 
 
-async def _open(request: ModelRequest, provider: Provider, base_url: str | None) -> Any:
-    """The open stream. The key is in this frame only, which is gone before an error is shown."""
+async def _open(request: ModelRequest, provider: Provider, base_url: str | None, key: Key | None) -> Any:
+    """The open stream."""
     arguments = arguments_of(request, provider)
-    key = request.api_key
-    if not key:
-        found = key_for(provider)
-        key = found.value if found is not None else None
-    if key is not None:
-        arguments["api_key"] = key
+    if request.api_key or key is not None:
+        arguments["api_key"] = request.api_key or (key.value if key is not None else None)
     if base_url is not None:
-        arguments["api_base"] = base_url
+        arguments |= address(provider, base_url, arguments)
     if request.timeout is not None:
         arguments["timeout"] = request.timeout
     # The import takes seconds, and other streams share this loop.
     module = await asyncio.to_thread(load)
     _hush()
+    if provider.name == "openai" and _by_responses(module, request.model):
+        refuse_what_responses_lose(request.params.keys() - {"reasoning"}, request, provider)
     return await module.acompletion(**arguments)
+
+
+def _by_responses(module: Any, model: str) -> bool:
+    """Whether litellm reaches a model of OpenAI by Responses instead of by chat completions."""
+    known = module.model_cost.get(model) or module.model_cost.get(f"openai/{model}") or {}
+    return model.startswith("responses/") or known.get("mode") == "responses"
 
 
 def _finished(answer: Any, collected: Accumulator) -> bool:
     """Whether the provider itself said that it had finished.
 
     litellm makes up a "stop" for a stream that merely ends, and also for one that it cannot read; only its
-    `received_finish_reason` tells the two apart.
+    `received_finish_reason` tells the two apart. Where an answer's end comes with its last part, as Gemini sends it,
+    only the `intermittent_finish_reason` is there; litellm sets that for Gemini in any case, so that a stream of
+    Gemini's which ends in order but too early is not noticed. One that breaks is.
     """
     if hasattr(answer, "received_finish_reason"):
         return bool(answer.received_finish_reason or getattr(answer, "intermittent_finish_reason", None))

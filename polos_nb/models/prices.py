@@ -19,6 +19,13 @@ PRICES: dict[str, dict[str, tuple[float, float]]] = {
     },
 }
 
+# How many tokens an answer has at most where the caller sets no limit, of the same families.
+_LONGEST = {"gpt-4o": 16_384, "gpt-4o-mini": 16_384, "claude-opus-4-5": 64_000, "claude-haiku-4-5": 64_000}
+_LONGEST |= {"claude-sonnet-4": 64_000, "claude-sonnet-4-5": 64_000}
+
+# What a token read from the provider's cache costs, and one written into it, against one that is neither.
+_CACHED: dict[str, tuple[float, float]] = {"openai": (0.5, 1.0), "anthropic": (0.1, 1.25)}
+
 MODELS: dict[str, tuple[str, ...]] = {
     "openai": ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-5", "gpt-5-mini", "o3", "o4-mini"),
     "anthropic": ("claude-sonnet-4-5", "claude-opus-4-5", "claude-haiku-4-5", "claude-sonnet-4-20250514"),
@@ -34,8 +41,7 @@ MODELS: dict[str, tuple[str, ...]] = {
 def cost(provider: str, model: str, usage: Usage) -> float | None:
     """The price of a usage in US dollars, or None where the price is not known.
 
-    litellm's table is asked first, but only if litellm is loaded already; cached tokens are then counted at
-    their own price, as they are nowhere else.
+    litellm's table is asked first, but only if litellm is loaded already. Cached tokens have prices of their own.
 
     >>> cost("openai", "gpt-4o-mini", Usage(input_tokens=1_000_000))
     0.15
@@ -44,9 +50,28 @@ def cost(provider: str, model: str, usage: Usage) -> float | None:
     if known is not None:
         return known
     prices = _prices(provider, model)
-    if prices is None or usage.cache_read_input_tokens or usage.cache_creation_input_tokens:
+    if prices is None:
         return None
-    return (usage.input_tokens * prices[0] + usage.output_tokens * prices[1]) / 1e6
+    read, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
+    reading, writing = _CACHED[provider]
+    given = usage.input_tokens - read - written + read * reading + written * writing
+    return (given * prices[0] + usage.output_tokens * prices[1]) / 1e6
+
+
+def longest_answer(provider: str, model: str) -> int | None:
+    """How many tokens an answer of a model has at most; None where that is not known. Never loads litellm.
+
+    >>> longest_answer("openai", "gpt-4o-mini-2024-07-18")
+    16384
+    """
+    table = getattr(sys.modules.get("litellm"), "model_cost", None) or {}
+    prefix = PROVIDERS[provider].prefix if provider in PROVIDERS else provider
+    for name in (f"{prefix}/{model}", model):
+        limit = table.get(name, {}).get("max_output_tokens")
+        if isinstance(limit, int) and limit > 0:
+            return limit
+    family = _family(provider, model)
+    return _LONGEST.get(family) if family is not None else None
 
 
 def known_models() -> dict[str, list[str]]:
@@ -59,13 +84,19 @@ def known_models() -> dict[str, list[str]]:
 
 
 def _prices(provider: str, model: str) -> tuple[float, float] | None:
-    family = PRICES.get(provider, {})
-    if model in family:
-        return family[model]
-    for name, prices in family.items():
+    family = _family(provider, model)
+    return PRICES[provider][family] if family is not None else None
+
+
+def _family(provider: str, model: str) -> str | None:
+    """The name in the tables above that a model goes by."""
+    known = PRICES.get(provider, {})
+    if model in known:
+        return model
+    for name in known:
         date = model.removeprefix(name + "-").replace("-", "")
         if model.startswith(name + "-") and date.isdigit() and len(date) == 8:
-            return prices
+            return name
     return None
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from polos_nb.errors import ConfigurationError
 
@@ -27,13 +28,14 @@ class Provider:
 
 
 class Key(NamedTuple):
-    """An API key and the environment variable that it came from; shown without its value."""
+    """An API key, the variable that it belongs to, and where it was found; shown without its value."""
 
     env: str
     value: str
+    source: str = "environment"
 
     def __repr__(self) -> str:
-        return f"Key(env={self.env!r}, value='[redacted]')"
+        return f"Key(env={self.env!r}, value='[redacted]', source={self.source!r})"
 
 
 PROVIDERS: dict[str, Provider] = {
@@ -130,3 +132,17 @@ def base_url_for(provider: Provider | str) -> str | None:
         if value:
             return value
     return known.base_url
+
+
+def address(provider: Provider, base_url: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of litellm that say where a provider is.
+
+    A base URL of Azure that ends in /openai/v1 is of its newer kind, without dated versions.
+
+    >>> address(get_provider("azure"), "https://x.openai.azure.com/openai/v1/", {})
+    {'api_base': 'https://x.openai.azure.com', 'api_version': 'v1'}
+    """
+    trimmed = base_url.rstrip("/")
+    if provider.name == "azure" and trimmed.endswith("/openai/v1"):
+        return {"api_base": trimmed.removesuffix("/openai/v1"), "api_version": arguments.get("api_version") or "v1"}
+    return {"api_base": base_url}

@@ -9,7 +9,7 @@ from polos_nb.redaction import REDACTED, redactor
 # Providers echo keys with their middle starred out, and errors are short texts in which a false alarm costs little:
 # these shapes are wider than those of the store's redactor.
 _ECHOES = re.compile(
-    r"\b(?:sk|pk|rk)-(?=[\w.-]*[\d*])[\w*.-]{4,}"  # not sk-learn
+    r"\b(?:sk|pk|rk)-(?=[\w.-]*[\d*])[\w*.-]{4,}(?<![.])"  # not sk-learn
     r"|\bAIza[\w*-]{10,}"
     r"|\b(?:gsk|fw|tgp|hf|ghp|gho|ghs|github_pat|glpat)_[\w*-]{8,}"
     r"|\bxox[abeprs]-[\w*-]{8,}"

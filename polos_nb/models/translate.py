@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
-from polos_nb.errors import ModelError
+from polos_nb.images import image_of
 from polos_nb.messages import Message, ToolCall
 from polos_nb.models.base import ModelRequest
+from polos_nb.models.caching import mark
+from polos_nb.models.parameters import parameters
 from polos_nb.models.providers import Provider
+from polos_nb.models.vision import takes_images
 
-# What the transport sets itself: a caller's value would silently win or lose against it.
-RESERVED = frozenset(
-    (
-        "model",
-        "messages",
-        "stream",
-        "stream_options",
-        "tools",
-        "api_key",
-        "api_base",
-        "base_url",
-        "num_retries",
-    )
-)
 # Where thinking goes back as plain text; elsewhere the provider refuses the field or does not know it.
 _TAKES_REASONING_TEXT = frozenset(("together", "fireworks"))
 _TAKES_SPECIFIC_FIELDS = frozenset(("anthropic", "gemini"))
@@ -35,41 +25,48 @@ def arguments_of(request: ModelRequest, provider: Provider) -> dict[str, Any]:
     """
     arguments: dict[str, Any] = {
         "model": f"{provider.prefix}/{request.model}",
-        "messages": [message_dict(message, request.provider) for message in request.messages],
+        "messages": _messages(request),
         "stream": True,
         "stream_options": {"include_usage": True},
         "num_retries": 0,
         "max_retries": 0,
-        **_params(request, provider),
+        **parameters(request, provider),
     }
     if request.tools:
         arguments["tools"] = request.tools
     if request.output_schema is not None:
         arguments["response_format"] = response_format(request.output_schema, request.output_name)
+        if provider.name == "groq":
+            # Groq does not stream such answers; litellm asks for the whole and would leave this in, which is refused.
+            del arguments["stream_options"]
+    # A copy, because litellm writes into what it is given: its own notes into a `metadata` of the caller's.
+    arguments = deepcopy(arguments)
+    if provider.name == "anthropic":
+        mark(arguments)
     return arguments
 
 
-def _params(request: ModelRequest, provider: Provider) -> dict[str, Any]:
-    params = {name: value for name, value in request.params.items() if value is not None}
-    if taken := sorted(RESERVED & set(params)):
-        raise ModelError(
-            f"the parameter {taken[0]} cannot be passed to {request.model} on {provider.title}: "
-            "polos_nb sets it itself; remove it",
-            provider=request.provider,
-        )
-    limit = params.pop("max_output_tokens", None)
-    if limit is not None:
-        params.setdefault("max_tokens", limit)
-    reasoning = params.pop("reasoning", None)
-    if reasoning is not None:
-        if not isinstance(reasoning, dict) or set(reasoning) != {"effort"}:
-            raise ModelError(
-                f"reasoning={reasoning!r} cannot be passed to {request.model} on {provider.title}: "
-                'write reasoning={"effort": "low"}, "medium" or "high"',
-                provider=request.provider,
-            )
-        params.setdefault("reasoning_effort", reasoning["effort"])
-    return params
+def _messages(request: ModelRequest) -> list[dict[str, Any]]:
+    """The messages, with the images that tools returned in a message behind the results: few providers take them there.
+
+    A model that takes no images reads only the words about them.
+    """
+    sees = takes_images(request.provider, request.model)
+    out: list[dict[str, Any]] = []
+    seen: list[dict[str, Any]] = []
+    for message in request.messages:
+        if message.role != "tool" and seen:
+            out.append({"role": "user", "content": seen})
+            seen = []
+        said = message_dict(message, request.provider)
+        if message.role == "tool" and isinstance(message.content, list):
+            images = [part for part in message.content if image_of(part) is not None]
+            texts = [str(part.get("text", "")) for part in message.content if part not in images]
+            said["content"] = "\n".join(texts)
+            if sees and images:
+                seen += [{"type": "text", "text": f"Images that {message.name or 'the tool'} returned:"}, *images]
+        out.append(said)
+    return [*out, {"role": "user", "content": seen}] if seen else out
 
 
 def message_dict(message: Message, provider: str) -> dict[str, Any]:

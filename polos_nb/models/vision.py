@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any
 
 from polos_nb.models.base import Model
-from polos_nb.models.litellm import load
 from polos_nb.models.providers import PROVIDERS
 
 # What the names of models begin with that see images; asked only as long as litellm, which knows all, is not loaded.
@@ -40,6 +39,8 @@ def takes_images(provider: str, model: str | Model) -> bool:
 def surely_takes_images(provider: str, model: str | Model) -> bool:
     """The same, from litellm's own table: loads litellm, which takes seconds. Raises ModelError if it cannot."""
     if isinstance(model, str) and provider in PROVIDERS:
+        from polos_nb.models.litellm import load  # noqa: PLC0415 - its translation of messages asks `takes_images`
+
         load()
     return takes_images(provider, model)
 

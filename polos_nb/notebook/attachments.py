@@ -14,6 +14,7 @@ from typing import Any
 
 from polos_nb.errors import ConfigurationError
 from polos_nb.images import image_of
+from polos_nb.media import file_text, image_address, media_of
 from polos_nb.safe_text import visible
 
 MAX_BYTES = 5_000_000
@@ -21,7 +22,6 @@ MAX_COUNT = 10
 MAX_TEXT = 1_000_000  # characters of one message
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
-_TICKS = re.compile("`+")
 _FILE = re.compile(r"(?:\A|\n\n)Attached file ([^\n]{1,200}):\n(`{3,})\n")
 _IMAGE = re.compile(r"(?:\A|\n\n)Attached image ([^\n]{1,200})\.(?=\n\n|\Z)")
 
@@ -68,6 +68,37 @@ def from_python(given: Sequence[Any]) -> list[Attachment]:
     return out
 
 
+def from_value(value: Any, name: str) -> Attachment | str:
+    """An image as the notebook has it: a picture, a plot, bytes, the path of a file, or an address of the web, which
+    is returned as it is. Raises ConfigurationError for everything else; `name` says what was asked for.
+    """
+    if isinstance(value, str | os.PathLike) and image_address(value) is None:
+        (found,) = from_python([value])
+        if not found.image:
+            raise ConfigurationError(f"--image {name}: {found.name} is no image; --attach takes text files")
+        return found
+    if isinstance(value, str) and value.startswith("http"):
+        return value
+    image = image_of(value)
+    if image is not None:
+        return _checked(name, image.media_type, base64.b64decode(image.data))
+    media = media_of(value)
+    if media is None:
+        raise ConfigurationError(
+            f"--image {name} is {type(value).__name__}, and no image: a PIL image, a matplotlib figure, bytes, a path"
+            " or an address is one"
+        )
+    return _checked(name, *media)
+
+
+def with_addresses(question: str | list[dict[str, Any]], addresses: Sequence[str]) -> str | list[dict[str, Any]]:
+    """A question with images behind it that the provider fetches."""
+    if not addresses:
+        return question
+    parts = [{"type": "text", "text": question}] if isinstance(question, str) else question
+    return [*parts, *({"type": "image_url", "image_url": {"url": address}} for address in addresses)]
+
+
 def composed(text: str, attachments: Sequence[Attachment]) -> str | list[dict[str, Any]]:
     """What a model is asked: the text with the text files behind it, and the images as parts of their own.
 
@@ -79,10 +110,7 @@ def composed(text: str, attachments: Sequence[Attachment]) -> str | list[dict[st
         if one.image:
             said.append(f"Attached image {one.name}.")
             continue
-        content = one.data.decode()
-        fence = "`" * max(3, max((len(run) for run in _TICKS.findall(content)), default=0) + 1)
-        end = "" if content.endswith("\n") else "\n"
-        said.append(f"Attached file {one.name}:\n{fence}\n{content}{end}{fence}")
+        said.append(file_text(one.name, one.data.decode()))
     prompt = "\n\n".join(said)
     images = [one for one in attachments if one.image]
     if not images:

@@ -13,6 +13,7 @@ from polos_nb.notebook import (
     commands_reports,
     commands_runs,
     commands_setup,
+    commands_talks,
 )
 from polos_nb.notebook.arguments import Namespace, Parser, did_you_mean, split_line
 from polos_nb.notebook.session import NotebookSession
@@ -35,6 +36,11 @@ VERBS: dict[str, Verb] = {
     "cost": Verb("what a run has cost, answer by answer", commands_reports.COST, commands_reports.cost, runs=1),
     "why": Verb("why each step was executed: what changed", commands_reports.WHY, commands_reports.why, runs=1),
     "diff": Verb("two runs side by side", commands_reports.DIFF, commands_reports.diff, runs=2),
+    "conversations": Verb(
+        "what was said in which conversation, and where it goes on",
+        commands_talks.CONVERSATIONS,
+        commands_talks.conversations,
+    ),
     "plan": Verb("what a run would execute and cost, before it runs", commands_again.PLAN, commands_again.plan),
     "fork": Verb("a new run with one answer edited", commands_again.FORK, commands_again.fork, runs=1),
     "resume": Verb("go on with a run", commands_again.RESUME, commands_again.resume, runs=1),
@@ -43,7 +49,9 @@ VERBS: dict[str, Verb] = {
     "export": Verb("runs as a file", commands_reports.EXPORT, commands_reports.export, runs=9),
     "cache": Verb("what the store holds; clear it", commands_runs.CACHE, commands_runs.cache, ("stats", "clear", "gc")),
     "models": Verb("models to write behind -m", commands_setup.MODELS, commands_setup.models),
-    "keys": Verb("which providers have a key", commands_setup.KEYS, commands_setup.keys),
+    "keys": Verb(
+        "which providers have a key, and take it", commands_setup.KEYS, commands_setup.keys, ("check", "set")
+    ),
     "config": Verb("the settings in effect, and where they come from", commands_setup.CONFIG, commands_setup.config),
     "cassette": Verb(
         "record the runs of this notebook for its tests",
@@ -54,7 +62,7 @@ VERBS: dict[str, Verb] = {
 }
 
 OVERVIEW = "Show and manage runs. Subcommands, each with -h:\n\n" + "\n".join(
-    f"  %polos {name:<9} {verb.says}" for name, verb in VERBS.items()
+    f"  %polos {name:<13} {verb.says}" for name, verb in VERBS.items()
 )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from polos_nb.errors import ConfigurationError
 from polos_nb.notebook.arguments import Namespace, Parser
 from polos_nb.notebook.commands_runs import shown
 from polos_nb.notebook.session import NotebookSession
 from polos_nb.notebook.tables import Shown
 from polos_nb.reports import pages
 from polos_nb.reports.cost import cost_page, run_cost
+from polos_nb.reports.cost_by import BY, cost_by, cost_by_page
 from polos_nb.reports.diff import diff as diff_of
 from polos_nb.reports.export import FORMATS, export_jsonl, export_markdown, write_file
 from polos_nb.reports.why import why as why_of
@@ -52,7 +54,12 @@ def _export_parser() -> Parser:
 
 
 def _cost_parser() -> Parser:
-    parser = Parser("%polos cost", description="What each model's answer of a run has cost, and what the store saved.")
+    parser = Parser(
+        "%polos cost",
+        description="What each model's answer of a run has cost, and what the store saved; or the sums over all runs.",
+        epilog="Example:\n  %polos cost --by agent",
+    )
+    parser.add_argument("--by", choices=BY, help="the sums over all runs, by agent, outermost run, day or notebook")
     parser.add_argument("run", nargs="?", metavar="RUN", help="such as r12; the newest without it")
     parser.add_argument("--json", action="store_true", help="as JSON")
     return parser
@@ -75,6 +82,11 @@ def diff(session: NotebookSession, given: Namespace, options: Any) -> Shown:
 
 def cost(session: NotebookSession, given: Namespace, options: Any) -> Shown:
     """`%polos cost`."""
+    if given.by:
+        if given.run:
+            raise ConfigurationError("%polos cost: --by sums up all runs; leave the run out")
+        sums = cost_by(session.runtime.store, given.by)
+        return shown(cost_by_page(sums), sums, given)
     facts = run_cost(session.runtime.store, given.run)
     return shown(cost_page(facts), facts, given)
 

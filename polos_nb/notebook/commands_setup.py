@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from typing import Any
 
 from polos_nb.errors import ConfigurationError
+from polos_nb.models.checking import usable
+from polos_nb.models.keys import DESK, find_key
 from polos_nb.models.prices import known_models
-from polos_nb.models.providers import PROVIDERS, key_for
+from polos_nb.models.providers import PROVIDERS, Key, Provider, get_provider
 from polos_nb.notebook.arguments import Namespace, Parser, did_you_mean
 from polos_nb.notebook.kernel_compat import click_support
 from polos_nb.notebook.session import NotebookSession
@@ -21,7 +24,14 @@ def _models_parser() -> Parser:
 
 
 MODELS = _models_parser()
-KEYS = Parser("%polos keys", description="Which providers have a key. No character of a key is shown.")
+KEYS = Parser("%polos keys", description="Which providers have a key, and where. No character of a key is shown.")
+KEYS.add_argument(
+    "action",
+    nargs="?",
+    choices=("check", "set"),
+    help="check: ask each provider whether it takes its key, which costs nothing; set: type one, kept in memory",
+)
+KEYS.add_argument("provider", nargs="?", metavar="PROVIDER", help="only this one")
 CONFIG = Parser("%polos config", description="The settings in effect, and where they come from.")
 
 
@@ -36,14 +46,37 @@ def models(session: NotebookSession, given: Namespace, options: Any) -> Shown:
 
 
 def keys(session: NotebookSession, given: Namespace, options: Any) -> Shown:
-    """`%polos keys`."""
-    rows = []
-    for provider in PROVIDERS.values():
-        key = key_for(provider)
-        needed = " or ".join(provider.key_envs[:2])
-        state = "no key needed" if not provider.key_envs else f"set ({key.env})" if key else f"not set: {needed}"
-        rows.append((provider.name, state))
-    return Shown("", ("provider", "key"), [*rows, ("demo", "no key needed")])
+    """`%polos keys`, `%polos keys check`, `%polos keys set PROVIDER`."""
+    chosen = {given.provider: get_provider(given.provider)} if given.provider else PROVIDERS
+    if given.action == "set":
+        _set_key(session, given.provider)
+    found = {name: find_key(provider, colab=True) for name, provider in chosen.items()}
+    held = [(name, _held(provider, found[name])) for name, provider in chosen.items()]
+    if given.action != "check":
+        return Shown("", ("provider", "key"), [*held, *([] if given.provider else [("demo", "no key needed")])])
+    if not session.watched and not session.settings.allow_live:
+        raise ConfigurationError("%polos keys check calls the providers, and nobody is watching; %polos keys does not")
+    answers = usable(found)
+    rows = [(name, state, answers[name]) for name, state in held]
+    return Shown("", ("provider", "key", "answer"), rows)
+
+
+def _held(provider: Provider, key: Key | None) -> str:
+    if not provider.key_envs:
+        return "no key needed"
+    if key is None:
+        return f"not set: {' or '.join(provider.key_envs[:2])}"
+    return f"set ({key.env})" if key.source == "environment" else f"set ({key.env}, {key.source})"
+
+
+def _set_key(session: NotebookSession, name: str | None) -> None:
+    """Ask for a key. Raises ConfigurationError where that is impossible."""
+    if not name or not get_provider(name).key_envs:
+        named = ", ".join(provider.name for provider in PROVIDERS.values() if provider.key_envs)
+        raise ConfigurationError(f"%polos keys set needs a provider that has keys: {named}")
+    if not session.watched:
+        raise ConfigurationError("%polos keys set asks for a key, and nobody is watching; set it in the environment")
+    DESK.request(get_provider(name), getpass.getpass)
 
 
 def config(session: NotebookSession, given: Namespace, options: Any) -> Shown:
@@ -67,6 +100,11 @@ def config(session: NotebookSession, given: Namespace, options: Any) -> Shown:
         ),
         ("approvals", _approvals(session), _origin(options.approval_mode, "auto", "")),
         ("model", options.model or "none", _origin(options.model, "", "")),
+        (
+            "budget",
+            _amount(runtime.settings.budget),
+            _origin(options.budget, None, "POLOS_NB_BUDGET"),
+        ),
         ("interpolation", options.interpolation, _origin(options.interpolation, "double", "")),
         ("max_steps", settings.max_steps, _origin(None, None, "POLOS_AGENT_MAX_STEPS")),
         ("retry_delay", settings.retry_delay, _origin(None, None, "POLOS_NB_RETRY_DELAY")),
@@ -74,6 +112,10 @@ def config(session: NotebookSession, given: Namespace, options: Any) -> Shown:
         ("somebody is watching", session.watched, ""),
     ]
     return Shown("", ("setting", "value", "from"), rows, note="Change with %config PolosMagics.NAME = value.")
+
+
+def _amount(budget: float | None) -> str:
+    return "none" if budget is None else f"${budget:.2f} a run"
 
 
 def _approvals(session: NotebookSession) -> str:

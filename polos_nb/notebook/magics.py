@@ -17,7 +17,7 @@ from IPython.core.magic import (
     needs_local_scope,
     no_var_expand,
 )
-from traitlets import Bool, Enum, Unicode, observe
+from traitlets import Bool, Enum, Float, Unicode, observe
 
 from polos_nb.agents import Agent
 from polos_nb.models import litellm as litellm_model
@@ -67,6 +67,9 @@ class PolosMagics(Magics):
     approval_mode = Enum(
         list(APPROVAL_MODES), "auto", help="whether a cell waits for an answer (inline) or ends and goes on later"
     ).tag(config=True)
+    budget = Float(
+        None, allow_none=True, help="what a run may cost, in US dollars, where nothing else says so; None: any amount"
+    ).tag(config=True)
     banner = Bool(True, help="one line when the extension is loaded in a terminal").tag(config=True)
     interpolation = Enum(["double", "off"], "double", help="{{ expr }} in prompts").tag(config=True)
     nest_asyncio = Bool(False, help="let loops nest (nest_asyncio2); loses clicks, so only for old code").tag(
@@ -86,9 +89,10 @@ class PolosMagics(Magics):
             render=self.render,
             interpolation=self.interpolation,
             approval_mode=self.approval_mode,
+            budget=self.budget,
         )
 
-    @observe("model", "mode", "cache", "render", "interpolation", "approval_mode")
+    @observe("model", "mode", "cache", "render", "interpolation", "approval_mode", "budget")
     def _changed(self, change: Any) -> None:
         if getattr(self, "session", None) is not None:
             self.session.configure(self.options())  # type: ignore[union-attr]

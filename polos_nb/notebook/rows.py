@@ -220,7 +220,7 @@ def _mark(item: Item, number: int, around: Any) -> Any:
         (item.at, item.attempts, item.retry_in),
     )
     if isinstance(item, AnswerItem):
-        return (*mark, len(item.tool_calls), id(item.usage), item.model)
+        return (*mark, len(item.tool_calls), id(item.usage), item.model, item.held)
     if isinstance(item, ToolItem):
         return (*mark, id(item.arguments), id(item.asked), id(item.result))
     if isinstance(item, GroupItem):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import getpass
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any
 
 from polos_nb.errors import PolosError, StoreError, Suspended
 from polos_nb.messages import AgentResult
+from polos_nb.models.keys import DESK
 from polos_nb.notebook.failures import one_line_only, stopped
 from polos_nb.notebook.painter import Painter
 from polos_nb.notebook.pending import PendingRun
@@ -98,7 +100,10 @@ class Runner:
         run = prepared.run
         painter = self._painter_of(prepared)
         self.active += 1
+        desk = contextlib.ExitStack()
         try:
+            if watched:
+                desk.enter_context(DESK.attended())
             if painter.inline:
                 run.attend()
             prepared.start(run)
@@ -107,6 +112,7 @@ class Runner:
             while not run.task.done():
                 await asyncio.wait({run.task}, timeout=_TICK)
                 painter.tick()
+                DESK.serve(getpass.getpass)
                 if run.attended and not painter.inline:  # nobody is there who could answer in the cell's output
                     run.leave()
         except asyncio.CancelledError:
@@ -117,6 +123,7 @@ class Runner:
             painter.end()
             raise stopped(run.id) from None
         finally:
+            desk.close()
             self.active -= 1
         return self._finish(prepared, painter, watched)
 
@@ -132,11 +139,15 @@ class Runner:
             await asyncio.wait({run.task})
 
         self.active += 1
+        desk = contextlib.ExitStack()
         try:
+            if watched:
+                desk.enter_context(DESK.attended())
             future = portal().submit(drive())
             painter.begin()
             while not concurrent.futures.wait([future], timeout=_TICK).done:
                 painter.tick()
+                DESK.serve(getpass.getpass)
             future.result()
         except KeyboardInterrupt:
             run.cancel()
@@ -145,6 +156,7 @@ class Runner:
             painter.end()
             raise stopped(run.id) from None
         finally:
+            desk.close()
             self.active -= 1
         return self._finish(prepared, painter, watched)
 

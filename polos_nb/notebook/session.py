@@ -16,6 +16,7 @@ from polos_nb.errors import ConfigurationError
 from polos_nb.messages import AgentResult
 from polos_nb.notebook.arguments import RUN, HelpAsked, Namespace, fresh_of, params_of, shadows, variable_name
 from polos_nb.notebook.asked import Asked
+from polos_nb.notebook.attachments import Attachment, composed, from_python, from_value, with_addresses
 from polos_nb.notebook.failures import mistakes
 from polos_nb.notebook.host import Host
 from polos_nb.notebook.interpolate import interpolate, strip_markers
@@ -31,7 +32,7 @@ from polos_nb.runtime.planning import turns_limit
 from polos_nb.runtime.portal import portal
 from polos_nb.runtime.run import Run
 from polos_nb.runtime.runtime import Runtime
-from polos_nb.settings import Mode, Settings
+from polos_nb.settings import Mode, Settings, as_budget
 from polos_nb.stores.base import RunRecord
 from polos_nb.stores.cassette import find_cassettes
 from polos_nb.workflows import Workflow
@@ -50,6 +51,7 @@ class Options:
     render: str = "auto"
     interpolation: str = "double"
     approval_mode: str = "auto"
+    budget: float | None = None
 
 
 class NotebookSession:
@@ -73,8 +75,10 @@ class NotebookSession:
     # -- the runtime -----------------------------------------------------------------------------------------------
     def configure(self, options: Options) -> None:
         """Take what `%config` says now."""
+        as_budget(options.budget, "%config PolosMagics.budget")
         changed = (options.mode, options.cache) != (self.options.mode, self.options.cache)
         self.options = options
+        self.runtime.settings = replace(self.runtime.settings, budget=self._settings().budget)
         if changed:
             before = self.runtime
             self.runtime = self._make_runtime()
@@ -83,8 +87,14 @@ class NotebookSession:
             if not self.active and not before.busy and not before.waiting.runs:  # else it drives on what waits in it
                 before.close()
 
-    def _make_runtime(self) -> Runtime:
+    def _settings(self) -> Settings:
+        """The settings of the environment, with what `%config` says beside them."""
+        budget = as_budget(self.options.budget, "%config PolosMagics.budget")
         settings = self.settings if self.options.cache else replace(self.settings, cache=False)
+        return settings if budget is None else replace(settings, budget=budget)
+
+    def _make_runtime(self) -> Runtime:
+        settings = self._settings()
         mode = cast("Mode | None", self.options.mode or None)
         runtime = Runtime(
             mode=mode, settings=settings, watched=self.watched, cassettes=self._cassettes(), patience=_PATIENCE
@@ -118,6 +128,8 @@ class NotebookSession:
         self.runner.begin_cell()
         self.host.begin_cell(getattr(info, "cell_id", None))
         self.runtime.watched = self.watched
+        notebook = notebook_path(self.ip)
+        self.runtime.notebook = None if notebook is None else notebook.name
         self._cells += 1
         # Where nobody is watching, each cell is executed once, so each is another one.
         named = getattr(info, "cell_id", None) if self.watched else f"cell {self._cells}"
@@ -278,11 +290,15 @@ class NotebookSession:
 
     def _agent(self, agent: Agent, given: Namespace, body: str | None, names: Mapping[str, Any]) -> Any:
         prompt = evaluated(given.input, names) if given.input else self._prompt(given, body, names)
+        prompt = _with_files(prompt, given, names)
         conversation = given.session
         if conversation == "new":  # the same cell comes back to the same conversation
             conversation = f"{agent.id}-{digest([agent.id, prompt])[:8]}"
         config = agent.with_input(
-            prompt, session_id=conversation, fresh=fresh_of(given.fresh), **params_of(given.params, RUN.magic)
+            prompt,
+            session_id=conversation,
+            fresh=fresh_of(given.fresh),
+            **{"budget": given.budget, **params_of(given.params, RUN.magic)},
         )
         return (
             Run(agent.id, conversation_id=config.conversation_id),
@@ -291,14 +307,19 @@ class NotebookSession:
         )
 
     def _workflow(self, workflow: Workflow, given: Namespace, body: str | None, names: Mapping[str, Any]) -> Any:
+        if given.images or given.attach:
+            raise ConfigurationError(
+                f"--image and --attach are for agents; workflow {workflow.id} takes its payload only"
+            )
         if given.params:
             raise ConfigurationError(f"-p is for an agent's provider; workflow {workflow.id} takes its payload only")
         payload = self._payload(workflow, given, body, names)
         workflow.payload.check(payload)
-        options = {"conversation_id": given.session, "fresh": as_fresh(fresh_of(given.fresh))}
+        options: dict[str, Any] = {"conversation_id": given.session, "fresh": as_fresh(fresh_of(given.fresh))}
+        more = {"budget": as_budget(given.budget, "--budget"), **options}
         return (
             Run(workflow.id, conversation_id=given.session),
-            lambda run: self.runtime.start_workflow(workflow, payload, timeout=_timeout(given), into=run, **options),
+            lambda run: self.runtime.start_workflow(workflow, payload, timeout=_timeout(given), into=run, **more),
             lambda: planned(self.runtime, workflow, payload, **options),
         )
 
@@ -324,6 +345,17 @@ class NotebookSession:
         if given.no_interp or self.options.interpolation == "off":
             return text
         return interpolate(text, names).text
+
+
+def _with_files(prompt: Any, given: Namespace, names: Mapping[str, Any]) -> Any:
+    """The question with what `--attach` and `--image` name."""
+    if not given.images and not given.attach:
+        return prompt
+    if not isinstance(prompt, str):
+        raise ConfigurationError("%polos_run: --image and --attach go with a text; put images into the --input list")
+    images = [from_value(evaluated(expression, names), expression) for expression in given.images or ()]
+    files = [*from_python(given.attach or ()), *(one for one in images if isinstance(one, Attachment))]
+    return with_addresses(composed(prompt, files), [one for one in images if isinstance(one, str)])
 
 
 def _only_one_input(given: Namespace, body: str | None) -> None:

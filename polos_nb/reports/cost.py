@@ -125,15 +125,16 @@ def cost_note(facts: Facts) -> str:
     """What a run has cost and saved, in a sentence or two."""
     if not facts["steps"]:
         return "No model was asked, so nothing was paid for."
-    paid = _sum_text(facts["paid"], facts["unknown"])
-    saved = _sum_text(facts["saved"], facts["unknown_saved"])
+    paid = sum_text(facts["paid"], facts["unknown"])
+    saved = sum_text(facts["saved"], facts["unknown_saved"])
     said = f"Paid for in this run: {facts['tokens_in'] + facts['tokens_out']:,} tokens, {paid}."
     return said + (
         f" Answered from the store: {facts['tokens_saved']:,} tokens, {saved}." if facts["tokens_saved"] else ""
     )
 
 
-def _sum_text(total: float | None, unknown: int) -> str:
+def sum_text(total: float | None, unknown: int) -> str:
+    """A sum as a person reads it, with how many answers it leaves out."""
     if total is None:
         return "price unknown"
     more = f" and {unknown} {'answer' if unknown == 1 else 'answers'} at a price that is not known" if unknown else ""

@@ -18,7 +18,8 @@ from polos_nb.stores.waiting import DecisionRecord
 
 Facts = dict[str, Any]
 _ASKED = 300  # characters of what is shown to a person
-_BESIDE = ("_form", "_source", "_tool", "_arguments_schema", "_call")  # what is kept of a question and not shown
+# What is kept of a question and not shown.
+_BESIDE = ("_form", "_source", "_tool", "_arguments_schema", "_call", "_run", "_unknown")
 
 # What JSON may hold as it is and a terminal should not: controls, bidi overrides, line separators, lone surrogates.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

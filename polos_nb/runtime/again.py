@@ -35,7 +35,11 @@ def target_of(run: RunRecord, settings: Settings, declared: Mapping[str, Any] | 
     payload = decode(run.input)
     if isinstance(found, Agent):
         config = found.with_input(
-            payload, conversation_id=run.conversation_id, user_id=call.get("user_id"), **(call.get("params") or {})
+            payload,
+            conversation_id=run.conversation_id,
+            user_id=call.get("user_id"),
+            budget=call.get("budget"),
+            **(call.get("params") or {}),
         )
         return agent_target(config, settings)
     if isinstance(found, Tool):
@@ -51,6 +55,7 @@ def target_of(run: RunRecord, settings: Settings, declared: Mapping[str, Any] | 
         conversation_id=run.conversation_id,
         user_id=call.get("user_id"),
         lane=lane_of(found.id, found.queue),
+        budget=float(call["budget"]) if call.get("budget") else None,
     )
 
 

@@ -47,6 +47,11 @@ class Branches:
     def __contains__(self, run_id: str) -> bool:
         return run_id in self._runs
 
+    @property
+    def ends(self) -> int:
+        """How many branches there are: turns that none follows."""
+        return sum(run_id not in self._next for run_id in self._runs)
+
     def run(self, run_id: str) -> RunRecord | None:
         """The record of a turn, or None where there is none of that id."""
         return self._runs.get(run_id)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from polos_nb import ambient
 from polos_nb.agents import AgentRunConfig
-from polos_nb.codec import digest, to_text
-from polos_nb.durable.context import StepMethods, WorkflowContext
+from polos_nb.codec import to_plain, to_text
+from polos_nb.durable.context import WorkflowContext
 from polos_nb.durable.fingerprint import StepCall
 from polos_nb.durable.retry import Retry
 from polos_nb.durable.steps import Attempt, Slot, StepFailure, Steps
-from polos_nb.errors import ArgumentsError, CodecError, StepInDoubt
-from polos_nb.messages import Message, ToolCall, ToolResult
+from polos_nb.errors import ArgumentsError, CodecError, RunError, StepInDoubt
+from polos_nb.images import without_images
+from polos_nb.media import content_of, from_tool
+from polos_nb.messages import Message, Step, ToolCall, ToolResult
+from polos_nb.runtime.agent_hooks import AgentHooks, Asking
 from polos_nb.runtime.approvals import approved, changed, reserve_approval
+from polos_nb.runtime.hooking import Hooks, Look
+from polos_nb.runtime.inside import Asker, inside
 from polos_nb.runtime.requests import sayable
 from polos_nb.schema import parse_arguments
 from polos_nb.tools import Tool
@@ -35,8 +39,19 @@ class Outcome:
 class ToolCalls:
     """Performs the calls of one turn."""
 
-    def __init__(self, config: AgentRunConfig, steps: Steps, number: int) -> None:
+    def __init__(
+        self,
+        config: AgentRunConfig,
+        steps: Steps,
+        number: int,
+        hooks: AgentHooks,
+        turns: Sequence[Step],
+        asking: Asking,
+    ) -> None:
         self._config = config
+        self._hooks = hooks
+        self._turns = turns
+        self._asking = asking
         self._steps = steps
         self._number = number
         self._wrote: set[str] = set()
@@ -47,7 +62,7 @@ class ToolCalls:
         if not calls:
             return []
         # Identities first, in calling order and on one chain of writes: they must not depend on who is faster.
-        prepared = [self._prepare(call, place) for place, call in enumerate(calls, 1)]
+        prepared = [await self._prepare(call, place) for place, call in enumerate(calls, 1)]
         for item in prepared:
             if isinstance(item, _Prepared) and item.tool.effect == "write":
                 self._steps.wrote(item.slot)
@@ -63,9 +78,23 @@ class ToolCalls:
             # There was a write inside, or another one than was asked for: what comes later depends on it.
             if item.edited if item.tool.effect == "write" else item.slot.fingerprint in self._wrote:
                 self._steps.wrote(item.slot)
-        return [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
+        done = [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
+        return [await self._seen(place, item, done[place]) for place, item in enumerate(prepared)]
 
-    def _prepare(self, call: ToolCall, place: int) -> _Prepared | str:
+    async def _seen(self, place: int, item: _Prepared | str, outcome: Outcome) -> Outcome:
+        """What a call gave, as the hooks after it leave it: for the model and for the caller."""
+        if isinstance(item, str):
+            return outcome
+        result = outcome.result
+        output = result.result if result.status == "completed" else f"Error: {result.error}"
+        about = (self._number, place, item.tool, item.arguments)
+        after = await self._hooks.tool_end(*about, output, self._turns, self._asking)
+        if after is output:
+            return outcome
+        message = outcome.message.model_copy(update={"content": _told(after)})
+        return replace(outcome, result=result.model_copy(update={"result": after}), message=message)
+
+    async def _prepare(self, call: ToolCall, place: int) -> _Prepared | str:
         """The call with its identity, or the sentence that tells the model what is wrong with it."""
         name = call.function.name
         tool = self._config.agent.tool(name)
@@ -77,9 +106,23 @@ class ToolCalls:
             tool.schema.bind(arguments, None)
         except ArgumentsError as error:
             return str(error)
+        arguments = await self._changed(place - 1, tool, arguments)
         step = tool_step(tool, arguments, key=f"{self._number}.{tool.id}[call_{place}]", chain=self._steps.chain)
         approval = reserve_approval(tool, arguments, self._steps, step)  # it comes first in the trace, as it happens
         return _Prepared(tool, arguments, self._steps.reserve(step), approval)
+
+    async def _changed(self, place: int, tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments as the hooks before the call leave them. Raises RunError when the tool does not take them."""
+        used = await self._hooks.tool_start(self._number, place, tool, arguments, self._turns, self._asking)
+        try:
+            tool.schema.bind(used, None)
+        except ArgumentsError as error:
+            raise RunError(
+                f"a hook at on_tool_start changed the arguments of {tool.id} into ones that it does not take: {error}",
+                run_id=self._steps.book.run.id,
+                step_key=f"{self._number}.hook.on_tool_start.{place}",
+            ) from None
+        return used
 
     async def _outcome(self, call: ToolCall, item: _Prepared | str) -> Outcome:
         if isinstance(item, str):
@@ -101,7 +144,7 @@ class ToolCalls:
             tool_call_call_id=call.call_id,
             arguments=item.changed_to,
         )
-        return Outcome(result=result, message=_message(call, to_text(value), item.changed_to))
+        return Outcome(result=result, message=_message(call, value, item.changed_to))
 
 
 @dataclass
@@ -121,15 +164,6 @@ class _Prepared:
         """Call it with these arguments, which a person has approved."""
         if arguments is not self.arguments:
             self.slot, self.arguments, self.edited = changed(self.slot, arguments, steps), arguments, True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asker:
-    """Who calls a tool: the workflow, agent or tool whose run it is, with its conversation and user."""
-
-    workflow_id: str
-    conversation_id: str | None = None
-    user_id: str | None = None
 
 
 def tool_step(tool: Tool, arguments: dict[str, Any], *, key: str, chain: str) -> StepCall:
@@ -193,35 +227,27 @@ class ToolCallStep:
 
     async def execute(self, attempt: Attempt) -> Any:
         """Call the function with a context of its own."""
-        book, asker = self._steps.book, self._asker
-        inner = self._steps.inside(self._slot, attempt.record)
-        self._inner.append(inner)
-        inner.writes.adopt()
-        ctx = WorkflowContext(
-            workflow_id=asker.workflow_id,
-            execution_id=book.run.id,
-            step=StepMethods(inner),
-            idempotency_key=self._slot.idempotency_key,
-            conversation_id=asker.conversation_id,
-            user_id=asker.user_id,
-            retry_count=attempt.number - 1,
-            root_workflow_id=book.root.run.target_id,
-            root_execution_id=book.root.run.id,
-        )
-        # Runs that the tool starts belong to this very call, whatever version of the tool makes them.
-        identity = digest([book.run.lineage, book.run.horizon, inner.branch])
-        token = ambient.inside.set(ambient.Inside(identity, inner, outer=(inner, attempt.record)))
-        try:
-            return await _value(self._tool, self._arguments, ctx, self._slot)
-        finally:
-            ambient.inside.reset(token)
+        with inside(self._steps, self._slot, attempt, self._asker) as (ctx, inner):
+            self._inner.append(inner)
+            return await self._watched(ctx, inner)
+
+    async def _watched(self, ctx: WorkflowContext, inner: Steps) -> Any:
+        """What the tool returns, its own hooks before and after it."""
+        tool, arguments = self._tool, self._arguments
+        if not (tool.on_start or tool.on_end):
+            return await _value(tool, arguments, ctx, self._slot)
+        hooks = Hooks(inner, self._asker, "tool", self._steps.book.retry_delay)
+        look = Look(payload=arguments, tool=tool.id, types=tool.types())
+        look = await hooks.call("on_start", tool.on_start, look)
+        look.output = await _value(tool, look.payload, ctx, self._slot)
+        return (await hooks.call("on_end", tool.on_end, look)).output
 
 
 async def _value(tool: Tool, arguments: dict[str, Any], ctx: WorkflowContext, slot: Slot) -> Any:
     """What the tool returns, within its time, and such that a model can be told."""
     try:
         async with asyncio.timeout(tool.timeout) as limit:
-            value = await tool.call(arguments, ctx)
+            value = from_tool(await tool.call(arguments, ctx))
     except TimeoutError:
         if not limit.expired():
             raise
@@ -257,8 +283,17 @@ def _failed(call: ToolCall, text: str, changed_to: dict[str, Any] | None = None)
     return Outcome(result=result, message=_message(call, f"Error: {text}", changed_to))
 
 
-def _message(call: ToolCall, text: str, changed_to: dict[str, Any] | None = None) -> Message:
+def _message(call: ToolCall, value: Any, changed_to: dict[str, Any] | None = None) -> Message:
     """What the model reads of a call; a line before it says with which arguments, where those are not its own."""
+    before = ""
     if changed_to is not None:
-        text = f"The user changed the arguments of this call and approved it with: {to_text(changed_to)}\n{text}"
-    return Message(role="tool", content=sayable(text), tool_call_id=call.id, name=call.function.name)
+        before = f"The user changed the arguments of this call and approved it with: {to_text(changed_to)}\n"
+    return Message(role="tool", content=_told(value, before), tool_call_id=call.id, name=call.function.name)
+
+
+def _told(value: Any, before: str = "") -> str | list[dict[str, Any]]:
+    """A result as the content of a message: as text, with the images in it as parts of their own."""
+    if isinstance(value, str) and not value.startswith("data:image/"):
+        return sayable(before + value)
+    plain = to_plain(value)
+    return content_of(sayable(before + to_text(without_images(plain))), plain)

@@ -19,11 +19,12 @@ from polos_nb.messages import AgentResult, Usage
 from polos_nb.run_events import Event, StepEvent
 from polos_nb.runtime.again import place_again
 from polos_nb.runtime.approvals import approved, changed, changed_request, reserve_approval
-from polos_nb.runtime.calls import Asker, ToolCallStep, tool_step
+from polos_nb.runtime.calls import ToolCallStep, tool_step
 from polos_nb.runtime.conversation import Conversations, Place
 from polos_nb.runtime.driver import Driver
 from polos_nb.runtime.drives import Drive
 from polos_nb.runtime.handles import ExecutionHandle
+from polos_nb.runtime.inside import Asker
 from polos_nb.runtime.queues import lane_of
 from polos_nb.runtime.records import NESTED, lifted, nested_events, nested_run
 from polos_nb.runtime.requests import plain_input

@@ -105,6 +105,10 @@ class Driver:
             host=runtime.host(target),
             freshened=drive.freshened,
         )
+        book.watched = runtime.watched
+        if drive.plan is None:
+            default = runtime.settings.budget if drive.outer is None else None
+            book.budget = default if target.budget is None else target.budget
         began = time.monotonic()
         book.emit(
             RunStarted,
@@ -204,6 +208,7 @@ class Driver:
             turn=place.turn if place else None,
             previous=place.previous if place else None,
             forked_from=drive.forked_from,
+            notebook=runtime.notebook,
             options=kept_options(target.provider, target.model, target.call),
             **{**above(drive.outer), **drive.above},
         )

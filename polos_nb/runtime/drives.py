@@ -24,6 +24,8 @@ class Surroundings(Protocol):
     cassettes: list[Path]
     lineages: dict[str, set[int]]
     patience: float | None
+    watched: bool
+    notebook: str | None
     queues: Queues
 
     @property

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 from polos_nb.agents import AgentRunConfig
-from polos_nb.durable.fingerprint import StepCall
-from polos_nb.durable.retry import Retry, passing_failure
-from polos_nb.durable.steps import Attempt, StepFailure, Steps
-from polos_nb.errors import ModelUnavailable, OutputError, RunError
+from polos_nb.compaction import marked, remembered
+from polos_nb.durable.steps import Steps
+from polos_nb.errors import OutputError
 from polos_nb.messages import AgentResult, Message, Step, ToolCall, ToolResult, Usage, total_usage
-from polos_nb.models.base import ModelRequest, ModelResponse, Piece, ReasoningPiece, TextPiece
-from polos_nb.redaction import StreamRedactor
-from polos_nb.run_events import ReasoningDelta, StreamStarted, TextDelta, ToolCallRequested
+from polos_nb.models.base import ModelRequest, ModelResponse
+from polos_nb.run_events import ToolCallRequested
+from polos_nb.runtime.agent_hooks import AgentHooks, Asking
 from polos_nb.runtime.calls import Outcome, ToolCalls
+from polos_nb.runtime.compacting import Compacting
+from polos_nb.runtime.guarding import Guards
+from polos_nb.runtime.model_calls import Ask, ModelCalls
 from polos_nb.runtime.requests import (
     FINAL_ANSWER,
     MessageLog,
-    llm_parts,
-    parameters,
     response_schema,
-    sayable,
     tool_definitions,
     user_messages,
 )
 from polos_nb.schema import parse_output, schema_name
 from polos_nb.settings import Settings
 from polos_nb.stop_conditions import StopConditionContext
-
-Ask = Callable[[ModelRequest], AsyncIterator[Piece | ModelResponse]]
 
 
 class AgentLoop:
@@ -44,14 +41,19 @@ class AgentLoop:
         self.config = config
         self.agent = config.agent
         self._steps = steps
-        self._ask = ask
         self._settings = settings
-        system = [Message(role="system", content=self.agent.system_prompt)] if self.agent.system_prompt else []
-        self._added = user_messages(config.input)
-        self._log = MessageLog([*system, *history, *self._added])
+        self._models = ModelCalls(ask, settings.retry_delay)
+        self._hooks = AgentHooks(config, steps, settings.retry_delay)
+        self._guards = Guards(config, steps, self._models, settings.retry_delay)
+        self._compacting = Compacting(config, steps, self._models, settings.retry_delay)
+        self._history = remembered(history)
+        self._added: list[Message] = []
+        self._system: Message | None = None
+        self._log = MessageLog([])
         self._tools = tool_definitions(self.agent)
         self._schema, self._schema_name = response_schema(self.agent)
-        self._params = parameters(config)
+        self._asking = Asking.of(config)
+        self._as_kept = True  # whether the messages are those of the conversation: no hook has changed them
         self._turns: list[Step] = []
         self._repaired = False
 
@@ -62,11 +64,23 @@ class AgentLoop:
 
     async def run(self) -> AgentResult:
         """Drive to the end. Raises RunError or OutputError when there is no answer to give."""
+        self.config = await self._hooks.start()
+        self._asking = Asking.of(self.config)
+        self._added = user_messages(self.config.input)
+        self._log_again([*self._history, *self._added])
+        result = await self._hooks.end(await self._answered())
+        return replace(result, cached=self._steps.book.executed == 0)
+
+    async def _answered(self) -> AgentResult:
         while True:
             number = len(self._turns) + 1
-            response = await self._answer(number)
-            outcomes = await self._calls(number, response.tool_calls)
-            self._turns.append(_turn(number, response, outcomes))
+            key, response, usage = await self._answer(number)
+            outcomes = await self._calls(number, key, response.tool_calls)
+            turn = _turn(number, response, outcomes, usage)
+            seen = await self._hooks.step_end(number, self._log, self._said(), turn, self._turns, self._asking)
+            self._turns.append(seen)
+            if seen.content != turn.content:
+                response = replace(response, text=seen.content or "")
             for outcome in outcomes:
                 self._say(outcome.message)
             ended = self._ended(response, outcomes)
@@ -78,83 +92,76 @@ class AgentLoop:
                     return self._result(self._partial(response), reason)
 
     # -- one turn -----------------------------------------------------------------------------------------------------
-    async def _answer(self, number: int) -> ModelResponse:
-        call = StepCall(
-            key=f"{number}.llm",
-            kind="llm",
-            name="llm",
-            parts=llm_parts(self.agent, self._log, self._tools, self._schema, self._params),
-            request={
-                "model": f"{self.agent.provider}/{self.agent.model_name}",
-                "messages": len(self._log.messages),
-            },
-            blobs=self._log.take_blobs(),
-        )
-        slot = self._steps.reserve(call)
-        request = self._request()
-
-        async def execute(attempt: Attempt) -> dict[str, Any]:
-            return await self._stream(request, slot.path)
-
-        retry = Retry(max_retries=2, base_delay=self._settings.retry_delay, should_retry=passing_failure)
-        try:
-            answer = await self._steps.perform(slot, execute, retry=retry, usage_of=_usage_of)
-        except StepFailure as failure:
-            raise RunError(
-                f"step {slot.path}: {failure.text}", run_id=self._steps.book.run.id, step_key=slot.path
-            ) from None  # the cause may quote the request; its text is kept with the step
-        response = _revive(answer.value)
+    async def _answer(self, number: int) -> tuple[str, ModelResponse, Usage]:
+        """What the model says: the step that said it, and the tokens of all that was asked for it."""
+        changed = await self._hooks.step_start(number, self._log, self._said(), self._turns, self._asking)
+        if changed is not None:
+            self._as_kept = False
+            self._log_again(changed)
+        usage = await self._compact(number)
+        key, request = f"{number}.llm", self._request()
+        if self.agent.guardrails:
+            passed = await self._guards.answer(number, request, self._log, self._turns, self._asking)
+            key, response, spent = passed.key, passed.response, passed.usage
+            if passed.asking != self._asking:
+                self._asking, said = passed.asking, self._said()
+                self._log_again(said)
+        else:
+            response = await self._models.perform(self._steps, key, request, self._log)
+            spent = response.usage
         self._say(response.message())
-        return response
+        return key, response, usage + spent if usage.total_tokens else spent
+
+    async def _compact(self, number: int) -> Usage:
+        made = await self._compacting.compact(number, self._request, self._said())
+        if made is None:
+            return Usage()
+        if number == 1 and self._as_kept and self._said()[-len(made.kept) :] == list(made.kept):
+            # The next turn begins with this summary, instead of making one of a longer conversation again.
+            self._added.insert(0, marked(made.summary, max(0, len(made.kept) - len(self._added))))
+        self._log_again(made.messages)
+        return made.usage
+
+    def _said(self) -> list[Message]:
+        """The messages without the system prompt."""
+        return [message for message in self._log.messages if message is not self._system]
+
+    def _log_again(self, messages: list[Message]) -> None:
+        prompt = self._asking.prompt
+        self._system = Message(role="system", content=prompt) if prompt else None
+        self._log = MessageLog([*([self._system] if self._system else []), *messages])
 
     def _request(self) -> ModelRequest:
+        asking = self._asking
         return ModelRequest(
-            provider=self.agent.provider,
-            model=self.agent.model_name,
+            provider=asking.provider,
+            model=asking.model,
             messages=list(self._log.messages),
             tools=self._tools,
             output_schema=self._schema,
             output_name=self._schema_name,
-            params=self._params,
+            params=dict(asking.params),
             api_key=self.agent.api_key,
             base_url=self.agent.provider_base_url,
+            timeout=self.agent.timeout,
+            max_retries=self.agent.max_retries,
+            fallbacks=self.agent.fallbacks,
         )
 
-    async def _stream(self, request: ModelRequest, path: str) -> dict[str, Any]:
-        book = self._steps.book
-        about = {"step_key": path, "step_type": "llm", "name": "llm"}
-        book.emit(StreamStarted, **about)
-        response: ModelResponse | None = None
-        said, thought = StreamRedactor(book.redactor), StreamRedactor(book.redactor)
-        async for piece in self._ask(request):
-            if isinstance(piece, TextPiece):
-                self._pass_on(TextDelta, said.feed(piece.text), about)
-            elif isinstance(piece, ReasoningPiece):
-                self._pass_on(ReasoningDelta, thought.feed(piece.text), about)
-            elif isinstance(piece, ModelResponse):
-                response = piece
-        self._pass_on(ReasoningDelta, thought.flush(), about)
-        self._pass_on(TextDelta, said.flush(), about)
-        if response is None:
-            raise ModelUnavailable(f"{request.provider} ended the stream without an answer", provider=request.provider)
-        return _kept(response)
-
-    def _pass_on(self, kind: type[TextDelta] | type[ReasoningDelta], text: str, about: dict[str, str]) -> None:
-        if text:
-            self._steps.book.emit(kind, text=text, **about)
-
-    async def _calls(self, number: int, calls: list[ToolCall]) -> list[Outcome]:
+    async def _calls(self, number: int, key: str, calls: list[ToolCall]) -> list[Outcome]:
         for call in calls:
             self._steps.book.emit(
                 ToolCallRequested,
-                step_key=f"{number}.llm",
+                step_key=key,
                 step_type="llm",
                 name=call.function.name,
                 call_id=call.id,
                 arguments=call.function.arguments,
             )
         asked = [call for call in calls if call.function.name != FINAL_ANSWER or self._schema_tool() is False]
-        outcomes = iter(await ToolCalls(self.config, self._steps, number).perform(asked))
+        outcomes = iter(
+            await ToolCalls(self.config, self._steps, number, self._hooks, self._turns, self._asking).perform(asked)
+        )
         return [
             self._final_answer(call) if call not in asked else next(outcomes)  # keeps the order of the calls
             for call in calls
@@ -243,52 +250,18 @@ class AgentLoop:
         )
 
 
-def _turn(number: int, response: ModelResponse, outcomes: list[Outcome]) -> Step:
+def _turn(number: int, response: ModelResponse, outcomes: list[Outcome], usage: Usage) -> Step:
     return Step(
         step=number,
         content=response.text or None,
         tool_calls=response.tool_calls,
         tool_results=[outcome.result for outcome in outcomes],
-        usage=response.usage,
+        usage=usage,
     )
 
 
 def _tool_message(call: ToolCall, text: str) -> Message:
     return Message(role="tool", content=text, tool_call_id=call.id, name=call.function.name)
-
-
-def _kept(response: ModelResponse) -> dict[str, Any]:
-    return {
-        "text": sayable(response.text),
-        "tool_calls": [_kept_call(call) for call in response.tool_calls],
-        "usage": response.usage.model_dump(mode="json", exclude_none=True),
-        "finish_reason": response.finish_reason,
-        "reasoning": sayable(response.reasoning) if response.reasoning else response.reasoning,
-        "extra": response.extra,
-        "model": response.model,
-    }
-
-
-def _kept_call(call: ToolCall) -> dict[str, Any]:
-    said = call.model_dump(mode="python", exclude_none=True)
-    function = {name: sayable(value) if isinstance(value, str) else value for name, value in said["function"].items()}
-    return said | {"function": function}
-
-
-def _revive(kept: dict[str, Any]) -> ModelResponse:
-    return ModelResponse(
-        text=kept["text"],
-        tool_calls=[ToolCall.model_validate(call) for call in kept["tool_calls"]],
-        usage=Usage.model_validate(kept["usage"]),
-        finish_reason=kept["finish_reason"],
-        reasoning=kept.get("reasoning"),
-        extra=kept.get("extra"),
-        model=kept.get("model", ""),
-    )
-
-
-def _usage_of(kept: Any) -> Usage | None:
-    return Usage.model_validate(kept["usage"])
 
 
 __all__ = ["AgentLoop", "Ask"]

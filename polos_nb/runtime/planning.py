@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import orjson
 
 from polos_nb.agents import Agent
 from polos_nb.durable.plan import Plan, Planned
+from polos_nb.images import images_of, without_images
 from polos_nb.messages import Usage
 from polos_nb.models.prices import cost
 from polos_nb.stores.base import Store
@@ -20,6 +22,8 @@ from polos_nb.transcript import AnswerItem, GroupItem, Transcript
 _CHARS_PER_TOKEN = 3.0  # fewer than any common text has, so that the estimate is not too low
 _OUTPUT_TOKENS = 4096  # assumed of a model whose answer is not limited
 _PER_MESSAGE = 8  # tokens around each message
+_PER_IMAGE = 3_000  # more than providers count for one of the largest size that they look at
+FREE = ("demo", "scripted")  # providers whose answers cost nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +104,19 @@ def turns_limit(agent: Agent, default: int) -> int:
     return min((int(limit) for limit in limits if limit), default=default)
 
 
+def tokens_of(message: str) -> int:
+    """The tokens of a message, given as JSON text: an estimate that is rather too high.
+
+    >>> tokens_of('{"content": "Hi"}')
+    14
+    """
+    images = 0
+    if '"image' in message or "data:image" in message:
+        parsed = json.loads(message)
+        images, message = len(images_of(parsed)), json.dumps(without_images(parsed))
+    return math.ceil(len(message) / _CHARS_PER_TOKEN) + _PER_MESSAGE + images * _PER_IMAGE
+
+
 def _step(planned: Planned, store: Store) -> PlannedStep:
     call = planned.call
     about: dict[str, Any] = {"key": planned.path, "kind": call.kind, "name": call.name, "why": planned.why}
@@ -115,7 +132,7 @@ def _step(planned: Planned, store: Store) -> PlannedStep:
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         limited=limit is not None,
-        cost=0.0 if provider in ("demo", "scripted") else cost(provider, model, usage),
+        cost=0.0 if provider in FREE else cost(provider, model, usage),
     )
 
 
@@ -123,6 +140,6 @@ def _input_tokens(planned: Planned, store: Store) -> int:
     total = 0
     for name in planned.call.parts.get("messages") or ():
         text = planned.call.blobs.get(name) or store.get_blob(name) or ""
-        total += math.ceil(len(text) / _CHARS_PER_TOKEN) + _PER_MESSAGE
+        total += tokens_of(text)
     tools = planned.call.parts.get("tools") or {}
     return total + 60 * len(tools) + len(orjson.dumps(dict(tools))) // 4

@@ -11,10 +11,12 @@ import orjson
 
 from polos_nb.codec import encode, to_plain
 from polos_nb.codec_untag import untag
+from polos_nb.durable.slots import without_held
 from polos_nb.errors import CodecError
 from polos_nb.messages import Usage
 from polos_nb.redaction import Redactor
 from polos_nb.run_events import (
+    AnswerPassed,
     Event,
     RunFinished,
     RunStarted,
@@ -154,7 +156,7 @@ def trace_events(
     if step.status == "completed":
         ended = common | {"at": step.finished_at or common["at"]}
         finished = StepFinished(
-            output=untag(orjson.loads(step.output or "null")),
+            output=without_held(request, untag(orjson.loads(step.output or "null"))),
             cached=row.cached,
             usage=Usage.model_validate_json(step.usage) if step.usage else None,
             seconds=seconds,
@@ -167,12 +169,14 @@ def trace_events(
         if row.cached:
             yield from told
             yield finished
+            yield from _passed(step, request, common)
             yield from nested_events(run, step, store, cached=True, answers=answers)
             return
         yield started
         yield from told
         yield from nested_events(run, step, store, answers=answers)
         yield finished
+        yield from _passed(step, request, common)
         return
     yield started
     yield from nested_events(run, step, store, answers=answers)
@@ -186,6 +190,16 @@ def trace_events(
             yield StepSuspended(
                 form=form, decision=decision.id, path=decision.step_key, until=decision.expires_at, **common
             )
+
+
+def _passed(step: StepRecord, request: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[AnswerPassed]:
+    """The answer that the last of its guardrails has let pass."""
+    if step.kind != "guardrail" or not request.get("last"):
+        return
+    kept = untag(orjson.loads(step.output or "null"))
+    if kept["action"] == "continue":
+        about = dict(common) | {"step_key": request["of"], "step_type": "llm", "name": "llm"}
+        yield AnswerPassed(text=kept["text"], tool_calls=kept["tool_calls"], **about)
 
 
 def nested_events(

@@ -10,6 +10,7 @@ from polos_nb.agents import Agent, AgentRunConfig
 from polos_nb.codec import digest, to_plain
 from polos_nb.errors import DefinitionError
 from polos_nb.messages import AgentResult, Message, as_text
+from polos_nb.models.base import ModelRequest
 from polos_nb.schema import output_schema, schema_name
 from polos_nb.tools import Tool
 
@@ -102,6 +103,14 @@ class MessageLog:
         self.digests.append(name)
         self.blobs[name] = text
 
+    def extended(self, messages: list[Message]) -> MessageLog:
+        """Another log, which begins with the messages of this one."""
+        made = MessageLog([])
+        made.messages, made.digests, made._calls = list(self.messages), list(self.digests), dict(self._calls)
+        for message in messages:
+            made.add(message)
+        return made
+
     def take_blobs(self) -> dict[str, str]:
         """The texts behind the digests that were added since the last time."""
         taken, self.blobs = self.blobs, {}
@@ -125,22 +134,16 @@ class MessageLog:
         return out
 
 
-def llm_parts(
-    agent: Agent,
-    log: MessageLog,
-    tools: list[dict[str, Any]],
-    schema: Mapping[str, Any] | None,
-    params: Mapping[str, Any],
-) -> dict[str, Any]:
+def llm_parts(request: ModelRequest, log: MessageLog) -> dict[str, Any]:
     """What the answer of an LLM step depends on."""
     parts: dict[str, Any] = {
-        "provider": agent.provider,
-        "model": agent.model_name,
+        "provider": request.provider,
+        "model": request.model,
         "messages": list(log.digests),
-        "tools": _tool_digests(tools),
-        "params": {name: to_plain(value) for name, value in sorted(params.items())},
+        "tools": _tool_digests(request.tools),
+        "params": {name: to_plain(value) for name, value in sorted(request.params.items())},
     }
-    return parts | {"output": digest(schema)} if schema is not None else parts
+    return parts | {"output": digest(request.output_schema)} if request.output_schema is not None else parts
 
 
 def _tool_digests(tools: list[dict[str, Any]]) -> dict[str, str]:

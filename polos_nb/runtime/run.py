@@ -12,7 +12,7 @@ from typing import Any
 
 from polos_nb.errors import PolosError
 from polos_nb.messages import AgentResult, Step, ToolResult, Usage
-from polos_nb.run_events import Event, StepFinished, StreamStarted, TextDelta
+from polos_nb.run_events import AnswerPassed, Event, StepEvent, StepFinished, StreamStarted, TextDelta
 from polos_nb.runtime.bus import EventLog
 from polos_nb.transcript import Transcript
 
@@ -225,6 +225,8 @@ class StreamResult(Run):
         heard: dict[str, str] = {}  # what its current attempt has said
         done: set[str] = set()
         async for event in self._log.read():
+            if isinstance(event, StepEvent) and event.parent:
+                continue  # what an agent says that this one has asked is no text of its own
             if isinstance(event, StreamStarted):
                 heard[event.step_key] = ""
             elif isinstance(event, TextDelta) and event.step_key not in done:
@@ -237,6 +239,10 @@ class StreamResult(Run):
                 between = _BETWEEN if said and not before else ""
                 said[key] = before + new
                 yield between + new
+            elif isinstance(event, AnswerPassed) and event.text and event.step_key not in said:
+                between = _BETWEEN if said else ""
+                said[event.step_key] = event.text
+                yield between + event.text
             elif isinstance(event, StepFinished) and event.step_type == "llm" and event.step_key not in done:
                 done.add(event.step_key)
                 text = str((event.output or {}).get("text") or "")

@@ -66,6 +66,7 @@ class Runtime:
         self.patience = patience
         self.settings = settings or Settings.from_environment()
         self.watched = watched
+        self.notebook: str | None = None  # the notebook that runs are started in, by the name of its file
         self.cassettes = list(cassettes)
         if not self.cassettes and self.settings.cassette and Path(self.settings.cassette).exists():
             self.cassettes = [Path(self.settings.cassette)]

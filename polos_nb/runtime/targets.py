@@ -19,10 +19,13 @@ from polos_nb.durable.steps import StepFailure, Steps
 from polos_nb.errors import ArgumentsError, CodecError, RunError
 from polos_nb.messages import AgentResult, Message
 from polos_nb.models.base import Model, ModelRequest, ModelResponse, Piece
+from polos_nb.models.fallbacks import first_available
 from polos_nb.models.registry import get_model
 from polos_nb.redaction import Redactor, redactor
 from polos_nb.runtime.approvals import approved, changed, reserve_approval
-from polos_nb.runtime.calls import Asker, perform_tool, tool_step
+from polos_nb.runtime.calls import perform_tool, tool_step
+from polos_nb.runtime.hooking import Hooks, Look
+from polos_nb.runtime.inside import Asker
 from polos_nb.runtime.loop import AgentLoop
 from polos_nb.runtime.portal import portal
 from polos_nb.runtime.queues import Lane
@@ -60,7 +63,7 @@ class Target:
     """What a run drives. `input` is its canonical text without secrets; `body` does the work.
 
     `lane` is where it queues, if anywhere. `call` is what else a record must keep, as plain data, so that the run can
-    be driven again by its id.
+    be driven again by its id. `budget` is in US dollars.
     """
 
     id: str
@@ -74,6 +77,7 @@ class Target:
     fresh: bool | frozenset[str] = False
     initial_state: Callable[[], BaseModel] | None = None
     lane: Lane | None = None
+    budget: float | None = None
     call: dict[str, Any] = field(default_factory=dict)
 
     def with_fresh(self, fresh: bool | frozenset[str]) -> Target:
@@ -102,7 +106,8 @@ def agent_target(config: AgentRunConfig, settings: Settings) -> Target:
         conversation_id=config.conversation_id,
         user_id=config.user_id,
         fresh=config.fresh,
-        call=_kept_call(config.user_id, params=_sayable(config.kwargs)),
+        budget=config.budget if config.budget is not None else agent.budget,
+        call=_kept_call(config.user_id, params=_sayable(config.kwargs), budget=_as_text(config.budget)),
     )
 
 
@@ -150,6 +155,7 @@ def workflow_target(
     user_id: str | None = None,
     fresh: bool | frozenset[str] = False,
     lane: Lane | None = None,
+    budget: float | None = None,
 ) -> Target:
     """A workflow with its payload. Raises ArgumentsError, before a run begins, when the payload does not fit."""
     checked = copy.deepcopy(workflow.payload.check(payload))
@@ -175,7 +181,7 @@ def workflow_target(
         token = ambient.inside.set(inside)
         try:
             # A pass must not change what the next one gets.
-            return await workflow.call(ctx, copy.deepcopy(checked))
+            return await _watched(workflow, ctx, copy.deepcopy(checked), steps)
         finally:
             ambient.inside.reset(token)
 
@@ -190,8 +196,26 @@ def workflow_target(
         fresh=fresh,
         initial_state=make_state,
         lane=lane,
-        call=_kept_call(user_id, state=initial_state is not None),
+        budget=budget,
+        call=_kept_call(user_id, state=initial_state is not None, budget=_as_text(budget)),
     )
+
+
+def _as_text(budget: float | None) -> str | None:
+    return None if budget is None else str(budget)  # as a number, 0.0 would count as none
+
+
+async def _watched(workflow: Workflow, ctx: WorkflowContext, payload: Any, steps: Steps) -> Any:
+    """The result of a workflow's function, its hooks before and after it."""
+    if not (workflow.on_start or workflow.on_end):
+        return await workflow.call(ctx, payload)
+    asker = Asker(workflow_id=workflow.id, conversation_id=ctx.conversation_id, user_id=ctx.user_id)
+    hooks = Hooks(steps, asker, "workflow", steps.book.retry_delay)
+    look = await hooks.call("on_start", workflow.on_start, Look(payload=payload, types=workflow.types()))
+    if look.changed:
+        look.payload = workflow.payload.check(look.payload)
+    look.output = await workflow.call(ctx, copy.deepcopy(look.payload))
+    return (await hooks.call("on_end", workflow.on_end, look)).output
 
 
 def _kept_call(user_id: str | None, **more: Any) -> dict[str, Any]:
@@ -234,10 +258,13 @@ def _initial_state(workflow: Workflow, given: Any) -> Callable[[], BaseModel] | 
 def _ask(model: str | Model) -> Callable[[ModelRequest], AsyncIterator[Piece | ModelResponse]]:
     """How the loop asks this model. The model is looked up on the first call that is not answered from the store."""
 
-    def ask(request: ModelRequest) -> AsyncIterator[Piece | ModelResponse]:
-        asked = get_model(request.provider) if isinstance(model, str) else model
+    def one(named: str | Model, request: ModelRequest) -> AsyncIterator[Piece | ModelResponse]:
+        asked = get_model(request.provider) if isinstance(named, str) else named
         if asked.own_loop:
             return portal().iterate(lambda: asked.stream(request))
         return asked.stream(request)
+
+    def ask(request: ModelRequest) -> AsyncIterator[Piece | ModelResponse]:
+        return first_available(model, request, one) if request.fallbacks else one(model, request)
 
     return ask

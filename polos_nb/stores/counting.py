@@ -12,12 +12,14 @@ class RunFigures:
     """Figures of one run: the number of `steps` in its trace, how many of them were `cached`, and what was paid for.
 
     `paid` are the model answers that were made in this run, or in one inside it: pairs of a step's `parts`, which name
-    the model, and its `usage`. What answered from the store is not among them, nor what a fork shares.
+    the model, and its `usage`. What answered from the store is not among them, nor what a fork shares: these are
+    `saved`, in the same form.
     """
 
     steps: int = 0
     cached: int = 0
     paid: tuple[tuple[str, str], ...] = ()
+    saved: tuple[tuple[str, str], ...] = ()
 
 
 class Counting(Protocol):

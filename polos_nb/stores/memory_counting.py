@@ -43,24 +43,28 @@ class MemoryCounting:
                 if number in self._runs:
                     rows = self._traces.get(number, {}).values()
                     cached = sum(row.cached for row in rows)
-                    paid = sorted((step.id, step.parts, step.usage or "") for step in self._paid(number, {number}))
-                    answers = tuple((parts, usage) for _, parts, usage in paid)
-                    out[run_name(number)] = RunFigures(steps=len(rows), cached=cached, paid=answers)
+                    answers = sorted(
+                        (step.id, paid, step.parts, step.usage or "") for step, paid in self._answers(number, {number})
+                    )
+                    out[run_name(number)] = RunFigures(
+                        steps=len(rows),
+                        cached=cached,
+                        paid=tuple((parts, usage) for _, paid, parts, usage in answers if paid),
+                        saved=tuple((parts, usage) for _, paid, parts, usage in answers if not paid),
+                    )
         return out
 
-    def _paid(self, number: int, seen: set[int]) -> Iterator[StepRecord]:
-        """The model answers that were made in a run and in those inside it."""
+    def _answers(self, number: int, seen: set[int]) -> Iterator[tuple[StepRecord, bool]]:
+        """The model answers of a run and of those inside it, and whether they were made there."""
         run = self._runs[number]
         for row in self._traces.get(number, {}).values():
             step = self._steps.get(row.step_id)
-            if step is None or step.kind != "llm" or step.usage is None or step.run_id != run.id:
-                continue
-            if step.started_at >= run.created_at:
-                yield step
+            if step is not None and step.kind == "llm" and step.usage is not None:
+                yield step, step.run_id == run.id and step.started_at >= run.created_at
         for inner, other in self._runs.items():
             if other.parent == run.id and inner not in seen:
                 seen.add(inner)
-                yield from self._paid(inner, seen)
+                yield from self._answers(inner, seen)
 
     def _listed(
         self, target_id: str | None, status: str | None, kind: str | None, since: float | None, outermost: bool

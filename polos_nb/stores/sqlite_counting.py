@@ -17,10 +17,11 @@ _FAMILY = (
     "WITH RECURSIVE family(top, id) AS (SELECT id, id FROM runs WHERE id IN ({marks}) "
     "UNION SELECT f.top, r.id FROM family f JOIN runs r ON r.parent = 'r' || f.id) "
 )
-_PAID = _FAMILY + (
-    "SELECT f.top, s.parts, s.usage FROM family f JOIN runs r ON r.id = f.id "
+_ANSWERS = _FAMILY + (
+    "SELECT f.top, s.run_id = f.id AND s.started_at >= r.created_at, s.parts, s.usage "
+    "FROM family f JOIN runs r ON r.id = f.id "
     "JOIN run_steps t ON t.run_id = f.id JOIN steps s ON s.id = t.step_id "
-    "WHERE s.kind = 'llm' AND s.usage IS NOT NULL AND s.run_id = f.id AND s.started_at >= r.created_at "
+    "WHERE s.kind = 'llm' AND s.usage IS NOT NULL "
     "ORDER BY s.id"
 )
 _TRACED = (
@@ -65,11 +66,13 @@ class SqliteCounting:
         for first in range(0, len(numbers), _MANY):
             some = tuple(numbers[first : first + _MANY])
             marks = ", ".join("?" * len(some))
-            paid: dict[int, list[tuple[str, str]]] = defaultdict(list)
-            for top, parts, usage in self._file.read(_PAID.format(marks=marks), some):
-                paid[top].append((parts, usage))
+            answers: dict[tuple[int, int], list[tuple[str, str]]] = defaultdict(list)
+            for top, paid, parts, usage in self._file.read(_ANSWERS.format(marks=marks), some):
+                answers[top, paid].append((parts, usage))
             for number, steps, cached in self._file.read(_TRACED.format(marks=marks), some):
-                out[run_name(number)] = RunFigures(steps=steps, cached=cached, paid=tuple(paid[number]))
+                out[run_name(number)] = RunFigures(
+                    steps=steps, cached=cached, paid=tuple(answers[number, 1]), saved=tuple(answers[number, 0])
+                )
         return out
 
 

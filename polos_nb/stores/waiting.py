@@ -14,8 +14,8 @@ class DecisionRecord:
     """A question to a person, and its answer.
 
     `run_id` is the outermost run, and `step_key` the path of the step from there; `step_id` is the record that waits,
-    None for an answer that came before the question. `kind` is "suspend", "approval" or "doubt". `form` and `answer`
-    are JSON texts. Times are seconds since 1970; after `expires_at` the question is no longer answered.
+    None for an answer that came before the question. `kind` is "suspend", "approval", "doubt" or "budget". `form` and
+    `answer` are JSON texts. Times are seconds since 1970; after `expires_at` the question is no longer answered.
     """
 
     id: int = 0

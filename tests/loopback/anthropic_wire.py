@@ -30,16 +30,18 @@ STATUS_TYPES = {
 }
 
 
-def check_key(headers: dict[str, str], key: str) -> None:
+def check_key(request: Request, key: str) -> None:
     """Refuse a request without the right key or without a version."""
+    headers = request.headers
     if headers.get("x-api-key", "") != key:
         raise Refused("invalid x-api-key", 401)
     if not headers.get("anthropic-version"):
         raise Refused("anthropic-version: header is required")
 
 
-def check(body: dict[str, Any]) -> None:
+def check(request: Request) -> None:
     """Refuse what the real provider refuses, with the sentence that it would say."""
+    body = request.body
     for name in body:
         if name not in KNOWN:
             raise Refused(f"{name}: Extra inputs are not permitted")
@@ -57,6 +59,8 @@ def check(body: dict[str, Any]) -> None:
     if (schema := _schema(body)) is not None:
         require_closed_schema(schema, "output_format")
     _check_messages(body)
+    if json.dumps(body).count('"cache_control"') > 4:
+        raise Refused("A maximum of 4 blocks with cache_control may be provided.")
 
 
 def thinks(body: dict[str, Any]) -> bool:
@@ -261,15 +265,24 @@ def _head(request: Request, content: list[dict[str, Any]], usage: dict[str, int]
     }
 
 
+def _given(turn: Turn) -> dict[str, int]:
+    """The tokens of the request; here cached ones are counted beside the others, not among them."""
+    given = (turn.usage or (0, 0))[0]
+    usage = {"input_tokens": given - turn.cached - turn.cache_written}
+    if turn.cached or turn.cache_written:
+        usage |= {"cache_read_input_tokens": turn.cached, "cache_creation_input_tokens": turn.cache_written}
+    return usage
+
+
 def stream(turn: Turn, request: Request) -> Iterator[bytes]:
     """The events of a streamed answer, from message_start to message_stop."""
 
     def event(kind: str, **fields: Any) -> bytes:
         return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
 
-    given, made = turn.usage or (0, 0)
+    made = (turn.usage or (0, 0))[1]
     blocks = _content(turn, request)
-    yield event("message_start", message=_head(request, [], {"input_tokens": given, "output_tokens": 1}))
+    yield event("message_start", message=_head(request, [], {**_given(turn), "output_tokens": 1}))
     yield event("ping")
     for index, block in enumerate(blocks):
         empty, deltas = _deltas(block)
@@ -300,9 +313,9 @@ def _deltas(block: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]
 
 def whole(turn: Turn, request: Request) -> dict[str, Any]:
     """The answer as one JSON object, for a request that does not stream."""
-    given, made = turn.usage or (0, 0)
+    made = (turn.usage or (0, 0))[1]
     blocks = _content(turn, request)
-    head = _head(request, blocks, {"input_tokens": given, "output_tokens": made})
+    head = _head(request, blocks, {**_given(turn), "output_tokens": made})
     return {**head, "stop_reason": _stop_reason(turn, blocks)}
 
 

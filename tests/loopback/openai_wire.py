@@ -1,22 +1,17 @@
-"""OpenAI's chat completions as the provider speaks them: what it refuses, and its answers on the wire."""
+"""OpenAI's chat completions, in each provider's dialect: what is refused, and the answers on the wire."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+from tests.loopback.dialects import Dialect, dialect_of
 from tests.loopback.schemas import require_strict_schema
-from tests.loopback.turns import ApiError, Refused, Request, ToolResultSeen, Turn, pieces
+from tests.loopback.turns import ApiError, Call, Refused, Request, ToolResultSeen, Turn, pieces
 
-PARAMETERS = """
-    audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens
-    messages metadata modalities model n parallel_tool_calls prediction presence_penalty prompt_cache_key
-    prompt_cache_retention reasoning_effort response_format safety_identifier seed service_tier stop store
-    stream stream_options temperature tool_choice tools top_logprobs top_p user verbosity web_search_options
-"""
-KNOWN = frozenset(PARAMETERS.split())
 MESSAGE_KEYS = {
     "system": {"role", "content", "name"},
     "developer": {"role", "content", "name"},
@@ -24,12 +19,12 @@ MESSAGE_KEYS = {
     "assistant": {"role", "content", "name", "tool_calls", "refusal", "audio", "function_call"},
     "tool": {"role", "content", "tool_call_id"},
 }
-COMPAT_ASSISTANT = {"reasoning_content"}
 
 
-def check_key(headers: dict[str, str], key: str) -> None:
+def check_key(request: Request, key: str) -> None:
     """Refuse a request without the right key, echoing the key's ends as the real provider does."""
-    given = headers.get("authorization", "").removeprefix("Bearer ").strip()
+    header = dialect_of(request.provider).key_header
+    given = request.headers.get(header, "").removeprefix("Bearer ").strip()
     if not given:
         raise Refused("You didn't provide an API key.", 401)
     if given != key:
@@ -41,10 +36,13 @@ def check_key(headers: dict[str, str], key: str) -> None:
         )
 
 
-def check(body: dict[str, Any], compat: bool = False) -> None:
+def check(request: Request) -> None:
     """Refuse what the real provider refuses, with the sentence that it would say."""
+    body, dialect = request.body, dialect_of(request.provider)
+    if dialect.needs_version and not request.query.get("api-version"):
+        raise Refused("Resource not found", 404)
     for name in body:
-        if name not in KNOWN:
+        if name not in dialect.parameters:
             raise Refused(f"Unrecognized request argument supplied: {name}", code="unknown_parameter")
     for name in ("model", "messages"):
         if not body.get(name):
@@ -61,8 +59,8 @@ def check(body: dict[str, Any], compat: bool = False) -> None:
         raise Refused("Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.")
     _check_ranges(body)
     _check_tools(body)
-    _check_response_format(body)
-    _check_messages(body["messages"], compat)
+    _check_response_format(body, dialect)
+    _check_messages(body["messages"], dialect)
 
 
 def _check_ranges(body: dict[str, Any]) -> None:
@@ -101,8 +99,10 @@ def _check_tools(body: dict[str, Any]) -> None:
             require_strict_schema(parameters, f"function '{function['name']}'")
 
 
-def _check_response_format(body: dict[str, Any]) -> None:
+def _check_response_format(body: dict[str, Any], dialect: Dialect) -> None:
     wanted = body.get("response_format")
+    if wanted is not None and body.get("stream") and not dialect.streams_schemas:
+        raise Refused("response_format with a schema does not work with streaming")
     if wanted is None or wanted.get("type") == "text":
         return
     if wanted.get("type") == "json_object":
@@ -118,15 +118,15 @@ def _check_response_format(body: dict[str, Any]) -> None:
         require_strict_schema(given.get("schema") or {}, f"response_format '{given['name']}'")
 
 
-def _check_messages(messages: list[dict[str, Any]], compat: bool) -> None:
+def _check_messages(messages: list[dict[str, Any]], dialect: Dialect) -> None:
     waiting: dict[str, None] = {}
     for at, message in enumerate(messages):
         role = message.get("role")
         known = MESSAGE_KEYS.get(str(role))
         if known is None:
             raise Refused(f"Invalid value: '{role}'. Supported values are: {', '.join(MESSAGE_KEYS)}.")
-        if compat and role == "assistant":
-            known = known | COMPAT_ASSISTANT
+        if role == "assistant":
+            known = known | dialect.assistant_keys
         if unknown := set(message) - known:
             raise Refused(f"Unknown parameter: 'messages[{at}].{sorted(unknown)[0]}'.")
         if role == "tool":
@@ -201,6 +201,8 @@ def describe(request: Request) -> None:
     ]
     wanted = body.get("response_format") or {}
     request.schema = (wanted.get("json_schema") or {}).get("schema")
+    if forced := _forced(body):
+        request.schema = next(tool["parameters"] for tool in request.tools if tool.get("name") == forced)
 
 
 def _finish(turn: Turn) -> str:
@@ -211,6 +213,17 @@ def _arguments(arguments: dict[str, Any] | str) -> str:
     return arguments if isinstance(arguments, str) else json.dumps(arguments)
 
 
+def _forced(body: dict[str, Any]) -> str:
+    """The function that the model is made to call, if any."""
+    choice = body.get("tool_choice")
+    return str(choice["function"]["name"]) if isinstance(choice, dict) else ""
+
+
+def _whole_call(call: Call) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": _arguments(call.arguments)}
+    return {"id": call.id, "type": "function", "function": function}
+
+
 def _usage(turn: Turn) -> dict[str, Any] | None:
     if turn.usage is None:
         return None
@@ -219,8 +232,8 @@ def _usage(turn: Turn) -> dict[str, Any] | None:
         "prompt_tokens": given,
         "completion_tokens": made,
         "total_tokens": given + made,
-        "prompt_tokens_details": {"cached_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": turn.cached},
+        "completion_tokens_details": {"reasoning_tokens": turn.thought},
     }
 
 
@@ -241,13 +254,18 @@ def stream(turn: Turn, request: Request) -> Iterator[bytes]:
             chunk["usage"] = None
         return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
+    dialect = dialect_of(request.provider)
+    if dialect.opens_empty:
+        yield b"data: " + json.dumps({**base, "choices": [], "prompt_filter_results": []}).encode() + b"\n\n"
     yield frame({"role": "assistant", "content": ""})
-    if turn.thinking and request.provider == "compat":
+    if turn.thinking and dialect.reasoning:
         for piece in pieces(turn.thinking):
-            yield frame({"reasoning_content": piece})
+            yield frame({dialect.reasoning: piece})
     for piece in pieces(turn.text):
         yield frame({"content": piece})
-    for index, call in enumerate(turn.calls):
+    if dialect.whole_calls and turn.calls:
+        yield frame({"tool_calls": [{"index": at, **_whole_call(call)} for at, call in enumerate(turn.calls)]})
+    for index, call in enumerate(turn.calls if not dialect.whole_calls else ()):
         head = {
             "index": index,
             "id": call.id,
@@ -255,7 +273,7 @@ def stream(turn: Turn, request: Request) -> Iterator[bytes]:
             "function": {"name": call.name, "arguments": ""},
         }
         yield frame({"tool_calls": [head]})
-    for index, call in enumerate(turn.calls):
+    for index, call in enumerate(turn.calls if not dialect.whole_calls else ()):
         for piece in pieces(_arguments(call.arguments), 4):
             yield frame({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
     if turn.ends_early:
@@ -268,16 +286,12 @@ def stream(turn: Turn, request: Request) -> Iterator[bytes]:
 
 def whole(turn: Turn, request: Request) -> dict[str, Any]:
     """The answer as one JSON object, for a request that does not stream."""
+    forced = _forced(request.body)
+    if forced and not turn.calls:
+        turn = replace(turn, text="", calls=[Call(forced, turn.text)])
     message: dict[str, Any] = {"role": "assistant", "content": turn.text or None, "refusal": None}
     if turn.calls:
-        message["tool_calls"] = [
-            {
-                "id": c.id,
-                "type": "function",
-                "function": {"name": c.name, "arguments": _arguments(c.arguments)},
-            }
-            for c in turn.calls
-        ]
+        message["tool_calls"] = [_whole_call(call) for call in turn.calls]
     return {
         "id": "chatcmpl-loopback",
         "object": "chat.completion",
@@ -285,6 +299,7 @@ def whole(turn: Turn, request: Request) -> dict[str, Any]:
         "model": request.model,
         "choices": [{"index": 0, "message": message, "finish_reason": _finish(turn), "logprobs": None}],
         "usage": _usage(turn),
+        **({"service_tier": "on_demand"} if request.provider == "groq" else {}),
     }
 
 

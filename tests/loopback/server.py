@@ -1,4 +1,4 @@
-"""The loopback provider: an HTTP server in a thread of its own that answers as OpenAI and Anthropic would."""
+"""The loopback provider: an HTTP server in a thread of its own that answers as each of the providers would."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.loopback import anthropic_wire, openai_wire
+from tests.loopback.routes import ANTHROPIC_KEY, KEYS, LISTS, OPENAI_KEY, ROUTES, environment
 from tests.loopback.turns import (
     ApiError,
     Call,
@@ -26,6 +26,9 @@ from tests.loopback.turns import (
 from tests.loopback.weather import weather_script
 
 __all__ = [
+    "ANTHROPIC_KEY",
+    "KEYS",
+    "OPENAI_KEY",
     "ApiError",
     "Call",
     "LoopbackProvider",
@@ -38,8 +41,6 @@ __all__ = [
     "weather_script",
 ]
 
-OPENAI_KEY = "sk-loopback-openai-5f3a9c27d1"
-ANTHROPIC_KEY = "sk-ant-loopback-8e6b1d40f2"
 ENDED = (ConnectionError, asyncio.CancelledError)
 
 
@@ -97,14 +98,7 @@ class LoopbackProvider:
 
     def env(self) -> dict[str, str]:
         """The environment variables that lead a client here."""
-        return {
-            "OPENAI_API_KEY": OPENAI_KEY,
-            "OPENAI_BASE_URL": f"{self.url}/v1",
-            "OPENAI_API_BASE": f"{self.url}/v1",
-            "ANTHROPIC_API_KEY": ANTHROPIC_KEY,
-            "ANTHROPIC_BASE_URL": f"{self.url}/anthropic",
-            "ANTHROPIC_API_BASE": f"{self.url}/anthropic",
-        }
+        return environment(self.url)
 
     def wait_for(self, condition: Callable[[LoopbackProvider], bool], timeout: float = 10.0) -> None:
         """Wait until a condition on this server holds; fail after `timeout` seconds."""
@@ -121,9 +115,10 @@ class LoopbackProvider:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         app = web.Application(client_max_size=64 * 2**20)
-        app.router.add_post("/v1/chat/completions", self._handler("openai", openai_wire))
-        app.router.add_post("/compat/v1/chat/completions", self._handler("compat", openai_wire))
-        app.router.add_post("/anthropic/v1/messages", self._handler("anthropic", anthropic_wire))
+        for path, name, wire in ROUTES:
+            app.router.add_post(path, self._handler(name, wire))
+        for path, name, wire in LISTS:
+            app.router.add_get(path, self._lister(name, wire))
         # handler_cancellation is how a client that hangs up is noticed while nothing is being written.
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.2)
         try:
@@ -145,7 +140,8 @@ class LoopbackProvider:
                 body = json.loads(raw)
             except ValueError:
                 return web.json_response(wire.error_body(400, "We could not parse the JSON body."), status=400)
-            request = Request(provider, http.path, {k.lower(): v for k, v in http.headers.items()}, body)
+            headers = {name.lower(): value for name, value in http.headers.items()}
+            request = Request(provider, http.path, headers, body, query=dict(http.query))
             wire.describe(request)
             self._note(lambda: self.requests.append(request))
             try:
@@ -167,18 +163,26 @@ class LoopbackProvider:
 
         return handle
 
+    def _lister(self, provider: str, wire: ModuleType) -> Callable[[web.Request], Any]:
+        async def handle(http: web.Request) -> web.StreamResponse:
+            headers = {name.lower(): value for name, value in http.headers.items()}
+            request = Request(provider, http.path, headers, {}, query=dict(http.query))
+            try:
+                wire.check_key(request, KEYS.get(provider, ""))
+            except Refused as refused:
+                return web.json_response(wire.error_body(refused.status, refused.message), status=refused.status)
+            return web.json_response({"data": [], "models": []})
+
+        return handle
+
     def _note(self, change: Callable[[], object]) -> None:
         with self._changed:
             change()
             self._changed.notify_all()
 
     def _check(self, request: Request, wire: ModuleType) -> None:
-        if request.provider == "anthropic":
-            wire.check_key(request.headers, ANTHROPIC_KEY)
-            wire.check(request.body)
-        else:
-            wire.check_key(request.headers, OPENAI_KEY)
-            wire.check(request.body, compat=request.provider == "compat")
+        wire.check_key(request, KEYS.get(request.provider, ""))
+        wire.check(request)
 
     def _next(self, request: Request) -> Turn:
         if callable(self._script):
@@ -192,11 +196,12 @@ class LoopbackProvider:
         if turn.start_delay:
             await asyncio.sleep(turn.start_delay)
         if turn.error is not None and turn.error_after is None:
-            body = wire.error_body(turn.error.status, turn.error.message, turn.error.code)
-            return web.json_response(body, status=turn.error.status, headers=turn.error.headers)
+            body, extra = _refusal(turn.error, wire)
+            return web.json_response(body, status=turn.error.status, headers=extra)
         if not request.stream:
             return web.json_response(wire.whole(turn, request))
-        headers = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
+        kind = getattr(wire, "CONTENT_TYPE", "text/event-stream; charset=utf-8")
+        headers = {"Content-Type": kind, "Cache-Control": "no-cache"}
         response = web.StreamResponse(headers=headers)
         await response.prepare(http)
         for number, frame in enumerate(wire.stream(turn, request)):
@@ -216,6 +221,14 @@ class LoopbackProvider:
                 raise ConnectionResetError("the client hung up")
         await response.write_eof()
         return response
+
+
+def _refusal(error: ApiError, wire: ModuleType) -> tuple[dict[str, Any], dict[str, str]]:
+    """The body and the headers of an error; a provider may say in the body what others say in headers."""
+    if hasattr(wire, "refusal"):
+        body, headers = wire.refusal(error)
+        return body, headers
+    return wire.error_body(error.status, error.message, error.code), error.headers
 
 
 StartProvider = Callable[[Script], LoopbackProvider]

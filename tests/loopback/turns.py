@@ -35,7 +35,8 @@ class ApiError:
 class Turn:
     """One answer of the model.
 
-    `usage` is (input, output) tokens. `drop_after` cuts the connection after that many chunks; `malformed`
+    `usage` is (input, output) tokens, of which `cached` came from the provider's prompt cache, `cache_written` went
+    into it, and `thought` were spent on thinking. `drop_after` cuts the connection after that many chunks; `malformed`
     puts a broken frame in the place of the third; `ends_early` ends the stream in order but without a finish
     reason. `delay` is the time between chunks and `start_delay` the time before the first, in seconds.
     `error_after` sends `error` as an event of the stream after that many chunks instead of a refusal.
@@ -46,6 +47,9 @@ class Turn:
     calls: Sequence[Call] = ()
     thinking: str | None = None
     usage: tuple[int, int] | None = (10, 5)
+    cached: int = 0
+    cache_written: int = 0
+    thought: int = 0
     error: ApiError | None = None
     drop_after: int | None = None
     malformed: bool = False
@@ -77,6 +81,7 @@ class Request:
     hung_up: bool = False
     finished: bool = False
     chunks_sent: int = 0
+    query: dict[str, str] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
     tools: list[dict[str, Any]] = field(default_factory=list)
     system: str = ""

@@ -50,8 +50,8 @@ def test_unknown_prices(provider: str, model: str) -> None:
 
 
 def test_cached_tokens_have_another_price() -> None:
-    """Without litellm's table a usage with cached tokens has no price, since they cost less."""
-    assert cost("openai", "gpt-4o", Usage(input_tokens=10, cache_read_input_tokens=5)) is None
+    """Without litellm's table too: a token read from the provider's cache costs less."""
+    assert cost("openai", "gpt-4o", Usage(input_tokens=10, cache_read_input_tokens=5)) == pytest.approx(18.75e-6)
     assert cost("openai", "gpt-4o", Usage(input_tokens=10, cache_read_input_tokens=0)) == pytest.approx(25e-6)
 
 

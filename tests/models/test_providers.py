@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from polos_nb.errors import ConfigurationError
-from polos_nb.models.providers import PROVIDERS, base_url_for, get_provider, key_for
+from polos_nb.models.providers import PROVIDERS, Key, base_url_for, get_provider, key_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,12 +59,12 @@ def test_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first variable that is set gives the key, blank ones do not count, and a key is not shown."""
     assert key_for("gemini") is None
     monkeypatch.setenv("GOOGLE_API_KEY", "second")
-    assert key_for("gemini") == ("GOOGLE_API_KEY", "second")
+    assert key_for("gemini") == Key("GOOGLE_API_KEY", "second")
     monkeypatch.setenv("GEMINI_API_KEY", "  ")
-    assert key_for("gemini") == ("GOOGLE_API_KEY", "second")
+    assert key_for("gemini") == Key("GOOGLE_API_KEY", "second")
     monkeypatch.setenv("GEMINI_API_KEY", "first")
     key = key_for(get_provider("gemini"))
-    assert key == ("GEMINI_API_KEY", "first")
+    assert key == Key("GEMINI_API_KEY", "first", "environment")
     assert "first" not in repr(key)
 
 

@@ -231,7 +231,7 @@ def undocumented(x) -> int:  # type: ignore[no-untyped-def]
         (lambda: Agent(id="a", model="gpt-4o"), "write provider='openai'"),
         (lambda: Agent(id="a", provider="demo", tools=[plain]), "plain is not a tool; write @tool above"),
         (lambda: Agent(id="a", provider="demo", tools=[greet, greet]), "give one another id"),
-        (lambda: Agent(id="a", provider="demo", guardrails=["x"]), "guardrails= is not in this version.*leave it out"),
+        (lambda: Agent(id="a", provider="demo", queue="x"), "queue= is not in this version.*leave it out"),
         (lambda: Agent(id="a", provider="demo", sistem_prompt="x"), "did you mean system_prompt=?"),
         (lambda: Agent(id="a", provider="demo", top_p=1), r"provider parameters go to run\(...\)"),
         (lambda: Agent(id="a", provider="demo", provider_llm_api="responses"), "leave it out"),
@@ -261,7 +261,7 @@ def test_a_declaration_that_cannot_work_is_refused_with_the_remedy(make: Any, me
 
 def test_a_later_option_that_says_nothing_is_accepted() -> None:
     """`guardrails=None`, as copied from Polos, is harmless."""
-    agent = Agent(id="a", provider="demo", guardrails=None, queue=None, compaction=False)
+    agent = Agent(id="a", provider="demo", guardrails=None, queue=None, compaction=None, stream_to_workflow=False)
     assert agent.definition() == Agent(id="a", provider="demo").definition()
 
 

@@ -80,7 +80,7 @@ def test_a_workflow_is_found_by_its_id() -> None:
         (lambda: workflow(Generating), "is a class"),
         (lambda: workflow(generating), "yield"),
         (lambda: workflow(id="w", schedule="every day")(lambda ctx: 1), "is not a cron line"),
-        (lambda: workflow(id="w", on_start=[print])(lambda ctx: 1), "on_start= is not in this version"),
+        (lambda: workflow(id="w", on_start=[3])(lambda ctx: 1), "on_start=3 is not a function; write @hook"),
         (lambda: workflow(id="w", state_shema=int)(lambda ctx: 1), "did you mean state_schema="),
         (lambda: workflow(id="w", state_schema=int)(lambda ctx: 1), "is not a WorkflowState class"),
         (lambda: workflow(id="w", schedule="* * * * *", queue="q")(lambda ctx: 1), "both schedule= and queue="),

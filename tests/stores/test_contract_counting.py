@@ -122,7 +122,10 @@ def test_what_others_have_paid_for_is_not_paid_again(store: Store, runs: list[Ru
     lines = [TraceRow(row.seq, row.step_id, cached=True) for row, _ in store.trace(second.id)]
     store.set_trace(second.id, [*lines[:2], TraceRow(3, own.id, cached=True)])
     assert store.figures([second.id])[second.id] == RunFigures(
-        steps=3, cached=3, paid=(('{"model":"own"}', '{"total_tokens":3}'),)
+        steps=3,
+        cached=3,
+        paid=(('{"model":"own"}', '{"total_tokens":3}'),),
+        saved=(('{"model":"one"}', '{"total_tokens":3}'), ('{"model":"shared"}', '{"total_tokens":3}')),
     )
 
 
