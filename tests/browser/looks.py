@@ -43,7 +43,8 @@ FAINT = """root => {
         const [a, b] = [light(over(read(css), below)), light(below)];
         const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
         count += 1;
-        if (ratio < 4.5) faint.push(`${ratio.toFixed(2)} ${element.tagName}.${element.className}: ${text.trim().slice(0, 40)}`);
+        const what = `${element.tagName}.${element.className}: ${text.trim().slice(0, 40)}`;
+        if (ratio < 4.5) faint.push(`${ratio.toFixed(2)} ${what}`);
     };
     const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from polos_nb import Agent, ScriptedModel, Turn, tool, workflow
@@ -26,6 +27,7 @@ def refund_order(order_id: str, amount: float = 42.5, reason: str = "damaged") -
 @tool
 def get_order(order_id: str) -> dict[str, Any]:
     """Look an order up."""
+    time.sleep(0.2)
     items = [{"name": "lamp", "price": 42.5}, {"name": "bulb", "price": 3}]
     return {"order": order_id, "status": "delivered", "items": items}
 
@@ -42,10 +44,10 @@ def clerk_says(request: ModelRequest) -> Turn:
     if not heard:
         calls = [("get_order", {"order_id": order}) for order in orders]
         thinking = "The customer wants money back. I look the order up first."
-        return Turn(reasoning=thinking, text="I look it up.", calls=calls)
+        return Turn(reasoning=thinking, text="I look it up.", calls=calls, delay=0.05)
     if len(heard) == len(orders):
-        calls = [("refund_order", {"order_id": order}) for order in orders]
-        return Turn(text="It was delivered. I ask for a refund.", calls=calls)
+        calls = [("refund_order", {"order_id": order, "amount": 42.5}) for order in orders]
+        return Turn(text="It was delivered. I ask for a refund.", calls=calls, delay=0.05)
     results = "\n".join(f"| {n} | {text.replace('|', '/')} |" for n, text in enumerate(heard[len(orders) :], 1))
     table = f"## Refunds\n\nThis is what the tool said:\n\n| n | result |\n|---|---|\n{results}"
     return Turn(text=f"{table}\n\n```python\nprint('done')\n```\n\nDone with **everything**.", delay=0.01)

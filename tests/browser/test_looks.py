@@ -13,6 +13,8 @@ from tests.browser.looks import looks, picture, set_width
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
+README = 900  # pixels
+
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: Any) -> Iterator[Desk]:
@@ -23,7 +25,7 @@ def desk(tmp_path_factory: Any) -> Iterator[Desk]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _narrower(desk: Desk) -> None:
-    desk.page.set_viewport_size({"width": 1260, "height": 2600})
+    desk.page.set_viewport_size({"width": 1400, "height": 2600})
 
 
 def opened(cell: Cell) -> None:
@@ -48,6 +50,8 @@ def test_cards_and_an_open_trace(book: Notebook) -> None:
     """A card, the same with its arguments being edited, the trace opened; several cards."""
     cell = book.run("%%polos_run clerk --as out\nrefund 881")
     cell.card.wait_for(timeout=SLOW)
+    set_width(cell, README)
+    picture(cell, "readme-approval")
     wrong = looks(cell, "card")
     cell.press("Edit")
     cell.card.get_by_label("Arguments as JSON").fill('{"order_id": "881", "amount": 12.5, }')
@@ -103,6 +107,8 @@ def test_the_inspector(book: Notebook) -> None:
     wrong = looks(cell, "inspector-list")
     detail = book.run("%polos show r2").ended()
     detail.view.locator(".polos-gantt-row").first.wait_for(timeout=SLOW)
+    set_width(detail, README)
+    picture(detail, "readme-inspector")
     wrong += looks(detail, "inspector-detail")
     for tab in ("Messages", "Raw", "Why", "Cost"):
         detail.output.get_by_role("tab", name=tab).click()

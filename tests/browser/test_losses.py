@@ -13,7 +13,7 @@ from tests.browser.lab import IDLE, SLOW, Notebook, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-# More messages than a Jupyter server lets through (1,000 a second, over 3 s), from another thread while the run goes on.
+# More messages than a Jupyter server lets through (1,000 a second), from another thread while the run goes on.
 FLOOD = """
 from IPython.display import display
 import ipywidgets

@@ -17,8 +17,8 @@ NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"
 # Notes that a run was to be seen while it went on, however short that was.
 WATCH = """() => {
     const look = () => {
-        for (const line of document.querySelectorAll("p[role=status]")) {
-            if (line.textContent.includes("running")) window.seenRunning = true;
+        for (const head of document.querySelectorAll(".polos-run-head")) {
+            if (head.textContent.includes("running")) window.seenRunning = true;
         }
     };
     new MutationObserver(look).observe(document.body, {childList: true, subtree: true, characterData: true});

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -49,7 +50,7 @@ def test_the_view_never_shrinks_while_it_streams(book: Notebook) -> None:
     heights = book.page.evaluate("() => window.polosHeights")
     assert len(heights) > 20
     assert heights[-1] > heights[0] + 100
-    falls = [(before, after) for before, after in zip(heights, heights[1:], strict=False) if after < before]
+    falls = [(before, after) for before, after in itertools.pairwise(heights) if after < before]
     assert falls == []
 
 

@@ -94,7 +94,7 @@ def test_a_question_keeps_its_card_until_it_is_answered() -> None:
     assert (card["run"], card["step"], card["nonce"]) == ("r7", "outer/1.approve_refund[c1]", "n1")
     assert (card["kind"], card["tool"], card["can_edit"], card["can_always"]) == ("approval", "refund", True, True)
     assert '"amount": 3' in card["args"]
-    assert card["command"] == "%polos approve r7 outer/1.approve_refund[c1] --yes"
+    assert card["command"] == "%polos approve r7 'outer/1.approve_refund[c1]' --yes"
     page.add(asked(StepSuspended, form=FORM, decision=5, path="outer/1.approve_refund[c1]", until=9.0))
     assert page.row("1.approve_refund[c1]")["ask"]["nonce"] == "n1"
     page.add(

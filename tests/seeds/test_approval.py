@@ -63,7 +63,7 @@ def test_the_run_goes_on_when_another_process_approves(book: Book) -> None:
     assert "waiting at suspend_step" in book.value("done")
     assert book.asked == [TASK]
     assert approve(book.store, "r1", "--yes").strip() == "r1 · suspend_step: approved"
-    until(lambda: book.value("getattr(done, 'result', None)") == repr(DONE), 20, "the run did not go on")
+    until(lambda: book.value("getattr(done, 'result', None)") == repr(DONE), 60, "the run did not go on")
     assert book.asked == [TASK, PLAN]
     assert book.kernel.run(RUN).status == "ok"
     assert book.value("done.result") == repr(DONE)
@@ -88,7 +88,7 @@ def test_a_kernel_killed_while_it_waits_loses_nothing(book: Book) -> None:
     assert "PendingRun('r1', waiting at suspend_step)" in book.value("done")
     assert book.asked == [TASK]
     approve(book.store, "r1", "--yes")
-    until(lambda: book.value("getattr(done, 'result', None)") == repr(DONE), 20, "the run did not go on")
+    until(lambda: book.value("getattr(done, 'result', None)") == repr(DONE), 60, "the run did not go on")
     assert book.asked == [TASK, PLAN]
 
 
