@@ -49,9 +49,7 @@ VERBS: dict[str, Verb] = {
     "export": Verb("runs as a file", commands_reports.EXPORT, commands_reports.export, runs=9),
     "cache": Verb("what the store holds; clear it", commands_runs.CACHE, commands_runs.cache, ("stats", "clear", "gc")),
     "models": Verb("models to write behind -m", commands_setup.MODELS, commands_setup.models),
-    "keys": Verb(
-        "which providers have a key, and take it", commands_setup.KEYS, commands_setup.keys, ("check", "set")
-    ),
+    "keys": Verb("which providers have a key, and take it", commands_setup.KEYS, commands_setup.keys, ("check", "set")),
     "config": Verb("the settings in effect, and where they come from", commands_setup.CONFIG, commands_setup.config),
     "cassette": Verb(
         "record the runs of this notebook for its tests",
