@@ -264,7 +264,7 @@ def test_whatever_a_page_asks_it_is_told_in_a_sentence(verb: str, given: dict[st
 async def test_a_long_answer_is_cut_and_the_rest_is_there_for_the_asking() -> None:
     """The page gets the beginning of a long answer of an old turn; `more` gives all of it."""
     kernel = Kernel(MemoryStore())
-    agent = Agent(id="a", model=ScriptedModel(lambda request: "x" * 200_000))
+    agent = Agent(id="a", model=ScriptedModel(lambda request: "x" * 200_000), compaction=False)
     chat = kernel.chat(agent)
     for _ in range(42):
         await chat.send("go")
