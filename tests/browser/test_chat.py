@@ -110,13 +110,13 @@ def test_the_answer_is_stopped(book: Notebook) -> None:
 
 
 def test_what_is_typed_meanwhile_stays(book: Notebook) -> None:
-    """The next message is typed while an answer comes in and ends: every letter is there, and so is the keyboard."""
+    """The next message is typed while an answer comes in: when that has ended, all letters are there, and the focus."""
     cell = book.run("%polos_chat writer --session typing").ended()
     box(cell).fill("100 0.02")
     box(cell).press("Enter")
     cell.view.get_by_text("word20 ").first.wait_for(timeout=SLOW)
     typed = ""
-    while not cell.view.get_by_text("the end.").count():
+    while not cell.view.get_by_text("word80 ").count():
         book.page.keyboard.type("x")
         typed += "x"
     until(
